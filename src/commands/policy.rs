@@ -1,0 +1,7 @@
+//! `tidegate policy`: validates policies and shows what they make of a namespace.
+
+pub mod lint;
+pub mod show;
+
+mod levels;
+mod upstream;

@@ -1,0 +1,155 @@
+//! `tidegate serve`.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::cli::PolicyArgs;
+use crate::cli::ServeArgs;
+use crate::cli::serve::{ClientAuthArg, LogFormat};
+use crate::cluster::{Cluster, ConnectOptions};
+use crate::control::Mode;
+use crate::facts::declared::Declared;
+use crate::policy::Policies;
+use crate::server::admission::{Admission, FactSource};
+use crate::server::{
+    self, CertificateSource, ClientAuth, ClientAuthMode, DrainTimes, Limits, Metrics, Readiness, ServerConfig,
+};
+
+use super::{input, output};
+
+/// Serves until SIGTERM. What cannot be read is said before anything listens.
+///
+/// # Errors
+/// When the log cannot be set up.
+pub fn run(args: &ServeArgs) -> Result<u8, String> {
+    start_log(args)?;
+    let cap = if args.audit_only { Mode::Audit } else { Mode::Enforce };
+    let options = PolicyArgs {
+        policy: args.policy.clone(),
+        preset: args.preset.clone(),
+    };
+    let Some(loaded) = super::policies_of(&options, cap, &mut io::empty()) else {
+        return Ok(super::UNREADABLE);
+    };
+    let Some(declared) = declared(&args.cluster) else {
+        return Ok(super::UNREADABLE);
+    };
+    let policies = Arc::new(loaded.policies);
+    for policy in &policies.list {
+        tracing::info!(policy = %policy.name, audit_only = args.audit_only, "policy in force");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
+    match runtime.block_on(serve(args, policies, declared)) {
+        Ok(()) => Ok(super::OK),
+        Err(error) => {
+            tracing::error!("{error}");
+            Ok(FAILED)
+        }
+    }
+}
+
+/// Exit code: serving failed.
+const FAILED: u8 = 1;
+
+/// The facts of `--cluster` files; `None` when one of them cannot be read, which is said.
+fn declared(paths: &[PathBuf]) -> Option<Declared> {
+    let input = input::read(paths, &mut io::empty());
+    for unreadable in &input.unreadable {
+        output::say_unreadable(unreadable);
+    }
+    let mut declared = Declared::default();
+    for object in &input.objects {
+        declared.add(&object.node, "default");
+    }
+    input.unreadable.is_empty().then_some(declared)
+}
+
+async fn serve(args: &ServeArgs, policies: Arc<Policies>, declared: Declared) -> Result<(), String> {
+    let metrics = Arc::new(Metrics::new());
+    let readiness = Arc::new(Readiness::default());
+    let mut watch = None;
+    let facts = if args.standalone {
+        FactSource::Declared(declared)
+    } else {
+        let cluster = Arc::new(connect(args).await?);
+        let observed = Arc::clone(&cluster);
+        readiness.add("namespaces", move || observed.condition());
+        let reported = Arc::clone(&cluster);
+        metrics.before_scrape(move |metrics| reported.report(metrics));
+        let watched = Arc::clone(&cluster);
+        let task = tokio::spawn(async move { watched.watch_namespaces().await });
+        watch = Some(tokio_util::task::AbortOnDropHandle::new(task));
+        FactSource::Cluster(cluster)
+    };
+    let admission = Admission::new(policies, facts, Arc::clone(&metrics));
+    let served = server::serve(config(args), metrics, readiness, admission, announce).await;
+    drop(watch);
+    served.map_err(|error| error.to_string())
+}
+
+async fn connect(args: &ServeArgs) -> Result<Cluster, String> {
+    let options = ConnectOptions {
+        kubeconfig: args.kubeconfig.clone(),
+        context: args.context.clone(),
+    };
+    Cluster::connect(&options).await.map_err(|error| error.to_string())
+}
+
+fn announce(admission: SocketAddr, ops: SocketAddr) {
+    tracing::info!(%admission, %ops, version = env!("CARGO_PKG_VERSION"), "listening");
+}
+
+fn config(args: &ServeArgs) -> ServerConfig {
+    let certificate = match (&args.tls_dir, &args.self_signed) {
+        (Some(dir), _) => CertificateSource::TlsDir(dir.clone()),
+        (None, dir) => CertificateSource::SelfSigned {
+            dir: dir.clone().unwrap_or_default(),
+            names: args.dns_name.clone(),
+        },
+    };
+    ServerConfig {
+        listen: args.listen,
+        ops_listen: args.ops_listen,
+        certificate,
+        client_auth: ClientAuth {
+            mode: match args.client_auth {
+                ClientAuthArg::Off => ClientAuthMode::Off,
+                ClientAuthArg::Audit => ClientAuthMode::Audit,
+                ClientAuthArg::Require => ClientAuthMode::Require,
+            },
+            ca: args.client_ca.clone(),
+            names: args.client_names.clone(),
+        },
+        limits: Limits {
+            max_body: args.max_body,
+            max_inflight_bytes: args.max_inflight_bytes,
+            max_connections: args.max_connections,
+            ..Limits::default()
+        },
+        drain: DrainTimes {
+            delay: args.drain_delay,
+            timeout: args.drain_timeout,
+        },
+    }
+}
+
+/// Log lines go to standard error, for standard output is for results.
+fn start_log(args: &ServeArgs) -> Result<(), String> {
+    use std::io::IsTerminal;
+    let filter = tracing_subscriber::EnvFilter::try_new(&args.log_level)
+        .map_err(|error| format!("--log-level {:?}: {error}", args.log_level))?;
+    let terminal = io::stderr().is_terminal();
+    let format = args.log_format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json });
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let started = match format {
+        LogFormat::Json => log.json().flatten_event(true).with_current_span(false).try_init(),
+        LogFormat::Text => {
+            let colour = terminal && std::env::var_os("NO_COLOR").is_none();
+            log.with_ansi(colour).try_init()
+        }
+    };
+    started.map_err(|error| format!("cannot start the log: {error}"))
+}

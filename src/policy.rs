@@ -1,0 +1,155 @@
+//! Policies: which controls apply where, in which mode, with which settings.
+//!
+//! A [`Policy`] is what a `ControlPolicy` compiles to: modes are enums, settings are rules, globs
+//! are matchers. [`parse`] is the only way to make one; whatever it does not know it refuses.
+
+pub mod parse;
+pub mod preset;
+pub mod selection;
+pub mod settings;
+
+use std::sync::Arc;
+
+use crate::control::{Control, Mode, Rule};
+
+use selection::{Place, Selection};
+
+/// The API group and version of the objects users write.
+pub const API_VERSION: &str = "tidegate.dev/v1alpha1";
+
+/// Every policy in force.
+#[derive(Clone, Debug)]
+pub struct Policies {
+    /// The policies, in the order they were given.
+    pub list: Vec<Policy>,
+    /// No finding gets a mode above this; `audit` under `--audit-only`.
+    pub cap: Mode,
+}
+
+/// One policy.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// `metadata.name`.
+    pub name: Arc<str>,
+    /// Where it applies.
+    pub namespaces: Selection,
+    /// The controls it names, in the order of the catalogue.
+    pub controls: Vec<Setup>,
+    /// What differs in some namespaces, in order.
+    pub overrides: Vec<Override>,
+}
+
+/// What a policy says of some namespaces beside its main part.
+#[derive(Clone, Debug)]
+pub struct Override {
+    /// Which namespaces.
+    pub namespaces: Selection,
+    /// What differs there.
+    pub controls: Vec<Setup>,
+}
+
+/// What one part of a policy says of one control.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The control.
+    pub control: &'static Control,
+    /// Its mode; an override may leave it as it is.
+    pub mode: Option<Mode>,
+    /// Its rule; an override may leave it as it is.
+    pub rule: Option<Arc<dyn Rule>>,
+    /// Modes of single checks.
+    pub checks: Vec<(&'static str, Mode)>,
+}
+
+/// A control as one policy applies it to one request.
+#[derive(Debug)]
+pub struct Applied<'p> {
+    /// The policy.
+    pub policy: &'p Policy,
+    /// The control.
+    pub control: &'static Control,
+    /// Its mode.
+    pub mode: Mode,
+    /// Its rule.
+    pub rule: &'p dyn Rule,
+    main: Option<&'p Setup>,
+    overrides: Vec<&'p Setup>,
+}
+
+impl Applied<'_> {
+    /// The mode of one check: what the last part of the policy that names it says, else the
+    /// control's.
+    pub fn mode_of(&self, check: &str) -> Mode {
+        let parts = self.overrides.iter().rev().copied().chain(self.main);
+        let mut named = parts.flat_map(|part| part.checks.iter().filter(|(id, _)| *id == check));
+        named.next().map_or(self.mode, |(_, mode)| *mode)
+    }
+
+    /// Whether nothing it finds would be heard of.
+    fn is_off(&self) -> bool {
+        let mut parts = self.overrides.iter().copied().chain(self.main);
+        self.mode == Mode::Off
+            && !parts.any(|part| part.checks.iter().any(|(_, mode)| *mode != Mode::Off))
+    }
+}
+
+impl Policy {
+    /// Calls `each` with every control this policy applies at `place`.
+    pub fn apply<'p>(&'p self, place: &Place<'_, '_>, mut each: impl FnMut(Applied<'p>)) {
+        if !self.namespaces.matches(place) {
+            return;
+        }
+        let here = |part: &&Override| part.namespaces.matches(place);
+        let overrides: Vec<&Override> = self.overrides.iter().filter(here).collect();
+        for setup in &self.controls {
+            self.apply_control(setup.control, Some(setup), &overrides, &mut each);
+        }
+        let mut seen: Vec<&str> = self.controls.iter().map(|setup| setup.control.id).collect();
+        for setup in overrides.iter().flat_map(|part| part.controls.iter()) {
+            if !seen.contains(&setup.control.id) {
+                seen.push(setup.control.id);
+                self.apply_control(setup.control, None, &overrides, &mut each);
+            }
+        }
+    }
+
+    fn apply_control<'p>(
+        &'p self,
+        control: &'static Control,
+        main: Option<&'p Setup>,
+        overrides: &[&'p Override],
+        each: &mut impl FnMut(Applied<'p>),
+    ) {
+        let setups = overrides.iter().flat_map(|part| part.controls.iter());
+        let overrides: Vec<&Setup> = setups.filter(|setup| setup.control.id == control.id).collect();
+        let last_first = || overrides.iter().rev().copied().chain(main);
+        let mode = last_first().find_map(|part| part.mode);
+        let rule = last_first().find_map(|part| part.rule.as_deref());
+        if let (Some(mode), Some(rule)) = (mode, rule) {
+            let applied = Applied {
+                policy: self,
+                control,
+                mode,
+                rule,
+                main,
+                overrides,
+            };
+            if !applied.is_off() {
+                each(applied);
+            }
+        }
+    }
+
+    /// Whether where it applies depends on labels of namespaces.
+    pub fn needs_labels(&self) -> bool {
+        self.namespaces.selector.is_some()
+            || self.overrides.iter().any(|part| part.namespaces.selector.is_some())
+    }
+}
+
+impl Policies {
+    /// The policies with every mode capped.
+    pub fn new(list: Vec<Policy>, cap: Mode) -> Self {
+        Policies { list, cap }
+    }
+}

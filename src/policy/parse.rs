@@ -1,0 +1,233 @@
+//! `ControlPolicy` to [`Policy`].
+
+use std::sync::Arc;
+
+use crate::control::{Control, Mode};
+use crate::controls;
+use crate::document::{Node, Value};
+
+use super::selection::{Operator, Pattern, Requirement, Selection, Selector};
+use super::settings::{Cursor, Problems, unknown};
+use super::{API_VERSION, Override, Policy, Setup};
+
+/// The modes by their names.
+const MODES: [(&str, Mode); 4] = [
+    ("off", Mode::Off),
+    ("audit", Mode::Audit),
+    ("warn", Mode::Warn),
+    ("enforce", Mode::Enforce),
+];
+
+/// The kind of a document, as far as it tells one.
+pub fn kind(node: &Node) -> Option<(&str, &str)> {
+    let Value::Map(entries) = &node.value else {
+        return None;
+    };
+    let text = |name: &str| {
+        entries.iter().find_map(|(key, node)| match &node.value {
+            Value::String(text) if key == name => Some(text.as_str()),
+            _ => None,
+        })
+    };
+    Some((text("apiVersion")?, text("kind")?))
+}
+
+/// Reads one `ControlPolicy`. With any problem there is no policy: a policy that is half understood
+/// is not enforced by halves.
+pub fn control_policy(node: &Node) -> Result<Policy, Problems> {
+    let mut problems = Problems::default();
+    let policy = read(&Cursor::root(node), &mut problems);
+    match policy {
+        Some(policy) if problems.0.is_empty() => Ok(policy),
+        _ => Err(problems),
+    }
+}
+
+fn read(root: &Cursor<'_>, problems: &mut Problems) -> Option<Policy> {
+    let fields = root.fields(&["apiVersion", "kind", "metadata", "spec", "status"], problems);
+    if let Some(version) = fields.get("apiVersion")
+        && version.text(problems).is_some_and(|text| text != API_VERSION)
+    {
+        problems.add(version, format!("expected {API_VERSION}"));
+    }
+    let Some(metadata) = fields.get("metadata") else {
+        problems.add(root, "a ControlPolicy needs metadata.name");
+        return None;
+    };
+    let entries = metadata.entries(problems);
+    let name = entries.iter().find(|(key, _)| *key == "name").map(|(_, cursor)| cursor);
+    let Some(name) = name.and_then(|name| name.text(problems)) else {
+        problems.add(metadata, "a ControlPolicy needs a name");
+        return None;
+    };
+    let Some(spec) = fields.get("spec") else {
+        problems.add(root, "a ControlPolicy needs a spec");
+        return None;
+    };
+    let fields = spec.fields(&["mode", "namespaces", "controls", "overrides"], problems);
+    let mode = fields.get("mode").and_then(|mode| mode.choice(&MODES, problems)).unwrap_or_default();
+    let mut overrides = Vec::new();
+    for part in fields.get("overrides").map(|parts| parts.elements(problems)).unwrap_or_default() {
+        overrides.push(read_override(&part, problems));
+    }
+    let mut controls = read_controls(fields.get("controls"), true, problems);
+    for setup in &mut controls {
+        setup.mode.get_or_insert(mode);
+    }
+    complete_overrides(&controls, &mut overrides, mode);
+    Some(Policy {
+        name: Arc::from(name),
+        namespaces: read_selection(fields.get("namespaces"), problems),
+        controls,
+        overrides,
+    })
+}
+
+/// An override may bring a control in that the main part does not name: it then needs a mode and a
+/// rule of its own.
+fn complete_overrides(controls: &[Setup], overrides: &mut [Override], mode: Mode) {
+    for setup in overrides.iter_mut().flat_map(|part| part.controls.iter_mut()) {
+        if controls.iter().all(|known| known.control.id != setup.control.id) {
+            setup.mode.get_or_insert(mode);
+            if setup.rule.is_none() {
+                setup.rule = (setup.control.configure)(None, &mut Problems::default());
+            }
+        }
+    }
+}
+
+fn read_override(part: &Cursor<'_>, problems: &mut Problems) -> Override {
+    let fields = part.fields(&["namespaces", "controls"], problems);
+    if fields.get("namespaces").is_none() {
+        problems.add(part, "an override needs namespaces: without them it would override everything");
+    }
+    Override {
+        namespaces: read_selection(fields.get("namespaces"), problems),
+        controls: read_controls(fields.get("controls"), false, problems),
+    }
+}
+
+fn read_controls(controls: Option<&Cursor<'_>>, main: bool, problems: &mut Problems) -> Vec<Setup> {
+    let mut setups: Vec<Setup> = Vec::new();
+    for (id, cursor) in controls.map(|controls| controls.entries(problems)).unwrap_or_default() {
+        if let Some(control) = controls::find(id) {
+            setups.push(read_control(control, &cursor, main, problems));
+        } else {
+            let known: Vec<&str> = controls::ALL.iter().map(|control| control.id).collect();
+            problems.add(&cursor, unknown("control", id, &known));
+        }
+    }
+    setups.sort_by_key(|setup| controls::position(setup.control.id));
+    setups
+}
+
+fn read_control(control: &'static Control, cursor: &Cursor<'_>, main: bool, problems: &mut Problems) -> Setup {
+    let fields = cursor.fields(&["mode", "settings", "checks"], problems);
+    let settings = fields.get("settings");
+    let rule = if main || settings.is_some() {
+        (control.configure)(settings.cloned(), problems)
+    } else {
+        None
+    };
+    let mut checks = Vec::new();
+    for (id, entry) in fields.get("checks").map(|checks| checks.entries(problems)).unwrap_or_default() {
+        let Some(check) = control.check(id) else {
+            let known: Vec<&str> = control.checks.iter().map(|check| check.id).collect();
+            problems.add(&entry, unknown("check", id, &known));
+            continue;
+        };
+        let fields = entry.fields(&["mode"], problems);
+        match fields.get("mode") {
+            Some(mode) => checks.extend(mode.choice(&MODES, problems).map(|mode| (check.id, mode))),
+            None => problems.add(&entry, "a check needs a mode here"),
+        }
+    }
+    Setup {
+        control,
+        mode: fields.get("mode").and_then(|mode| mode.choice(&MODES, problems)),
+        rule,
+        checks,
+    }
+}
+
+fn read_selection(selection: Option<&Cursor<'_>>, problems: &mut Problems) -> Selection {
+    let Some(selection) = selection else {
+        return Selection::default();
+    };
+    let fields = selection.fields(&["include", "exclude", "selector"], problems);
+    let globs = |name: &str, problems: &mut Problems| {
+        let list = fields.get(name)?;
+        let elements = list.elements(problems);
+        if elements.is_empty() && name == "include" {
+            problems.add(list, "an empty include would mean no namespace; leave it out to mean all");
+        }
+        let mut patterns = Vec::new();
+        for element in elements {
+            match element.text(problems).map(Pattern::parse) {
+                Some(Ok(pattern)) => patterns.push(pattern),
+                Some(Err(why)) => problems.add(&element, why),
+                None => {}
+            }
+        }
+        Some(patterns)
+    };
+    Selection {
+        include: globs("include", problems).unwrap_or_else(|| vec![Pattern::Any]),
+        exclude: globs("exclude", problems).unwrap_or_default(),
+        selector: fields.get("selector").map(|selector| read_selector(selector, problems)),
+    }
+}
+
+fn read_selector(selector: &Cursor<'_>, problems: &mut Problems) -> Selector {
+    let fields = selector.fields(&["matchLabels", "matchExpressions"], problems);
+    let mut requirements = Vec::new();
+    for (key, value) in fields.get("matchLabels").map(|labels| labels.entries(problems)).unwrap_or_default() {
+        if let Some(value) = value.text(problems) {
+            requirements.push(Requirement {
+                key: key.to_owned(),
+                operator: Operator::In(vec![value.to_owned()]),
+            });
+        }
+    }
+    for expression in fields.get("matchExpressions").map(|list| list.elements(problems)).unwrap_or_default() {
+        requirements.extend(read_expression(&expression, problems));
+    }
+    Selector(requirements)
+}
+
+fn read_expression(expression: &Cursor<'_>, problems: &mut Problems) -> Option<Requirement> {
+    #[derive(Clone, Copy, PartialEq)]
+    enum Name {
+        In,
+        NotIn,
+        Exists,
+        DoesNotExist,
+    }
+    let fields = expression.fields(&["key", "operator", "values"], problems);
+    let (Some(key), Some(operator)) = (fields.get("key"), fields.get("operator")) else {
+        problems.add(expression, "an expression needs a key and an operator");
+        return None;
+    };
+    let names = [
+        ("In", Name::In),
+        ("NotIn", Name::NotIn),
+        ("Exists", Name::Exists),
+        ("DoesNotExist", Name::DoesNotExist),
+    ];
+    let name = operator.choice(&names, problems)?;
+    let values = fields.get("values").map(|values| values.texts(problems)).unwrap_or_default();
+    let values: Vec<String> = values.into_iter().map(str::to_owned).collect();
+    if values.is_empty() == matches!(name, Name::In | Name::NotIn) {
+        let demand = if values.is_empty() { "needs values" } else { "takes no values" };
+        problems.add(expression, format!("this operator {demand}"));
+    }
+    Some(Requirement {
+        key: key.text(problems)?.to_owned(),
+        operator: match name {
+            Name::In => Operator::In(values),
+            Name::NotIn => Operator::NotIn(values),
+            Name::Exists => Operator::Exists,
+            Name::DoesNotExist => Operator::DoesNotExist,
+        },
+    })
+}

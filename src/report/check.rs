@@ -1,0 +1,243 @@
+//! What `check` found: the model its outputs are written from, and its JSON.
+
+use serde::Serialize;
+
+use crate::control::{Finding, Mode};
+use crate::document::source::{Source, Unreadable};
+use crate::document::{Node, Value};
+use crate::evaluate::Verdict;
+use crate::path::FieldPath;
+use crate::policy::API_VERSION;
+
+/// Everything that was judged and what could not be read, in the order of the input.
+#[derive(Clone, Debug, Default)]
+pub struct CheckReport {
+    /// The objects judged.
+    pub subjects: Vec<Subject>,
+    /// What could not be read.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// One object and what was found in it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Subject {
+    /// Where it stands.
+    pub source: Source,
+    /// Group and version.
+    pub api_version: String,
+    /// Kind.
+    pub kind: String,
+    /// Namespace; empty, and then left out, for what belongs to none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub namespace: String,
+    /// Name; empty where the API server is to make one.
+    pub name: String,
+    /// The start of a name the API server is to make.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub generate_name: String,
+    /// What the webhook would answer.
+    pub allowed: bool,
+    /// The findings, in the order of the catalogue.
+    pub findings: Vec<Entry>,
+}
+
+/// One finding of a subject.
+#[derive(Clone, Debug, Serialize)]
+pub struct Entry {
+    /// Id of the control.
+    pub control: &'static str,
+    /// Id of the check.
+    pub check: &'static str,
+    /// The mode of the control there.
+    #[serde(serialize_with = "as_str")]
+    pub mode: Mode,
+    /// What is wrong.
+    pub message: String,
+    /// Every field that breaks the check.
+    pub fields: Vec<String>,
+    /// The line of each of these fields, or of the nearest value around it.
+    pub lines: Vec<u32>,
+    /// How to fix it.
+    pub fix: String,
+    /// The policy that asks for it most strictly.
+    pub policy: String,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
+fn as_str<S: serde::Serializer>(mode: &Mode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(mode.as_str())
+}
+
+impl Entry {
+    /// A finding on `object`.
+    pub fn new(finding: &Finding, object: &Node) -> Entry {
+        let violation = &finding.violation;
+        Entry {
+            control: finding.control,
+            check: violation.check.id,
+            mode: finding.mode,
+            message: violation.message.clone(),
+            fields: violation.fields.iter().map(FieldPath::to_string).collect(),
+            lines: violation.fields.iter().map(|field| line_of(object, field)).collect(),
+            fix: violation.fix.clone().into_owned(),
+            policy: finding.policies.first().map(ToString::to_string).unwrap_or_default(),
+        }
+    }
+
+    /// `control/check`.
+    pub fn rule(&self) -> String {
+        format!("{}/{}", self.control, self.check)
+    }
+
+    /// The line of the first field; `otherwise` if there is none.
+    pub fn line_or(&self, otherwise: u32) -> u32 {
+        self.lines.first().copied().filter(|line| *line > 0).unwrap_or(otherwise)
+    }
+}
+
+impl Subject {
+    /// Takes over a verdict on `object`.
+    pub fn judge(&mut self, verdict: &Verdict, object: &Node) {
+        self.allowed = verdict.allowed();
+        self.findings = verdict.findings.iter().map(|finding| Entry::new(finding, object)).collect();
+    }
+
+    /// `Pod shop/web`, `ClusterRole admin`, `Job shop/backup-…`.
+    pub fn title(&self) -> String {
+        let mut title = format!("{} ", self.kind);
+        if !self.namespace.is_empty() {
+            title.push_str(&self.namespace);
+            title.push('/');
+        }
+        if self.name.is_empty() {
+            title.push_str(&self.generate_name);
+            title.push('…');
+        } else {
+            title.push_str(&self.name);
+        }
+        title
+    }
+}
+
+/// The line of `field` in `object`, or of the innermost value around it that is there.
+fn line_of(object: &Node, field: &FieldPath) -> u32 {
+    let target = field.as_str();
+    let mut place = (object, FieldPath::root());
+    // Paths are built, not parsed: going down, the child whose own path leads to the field is taken.
+    let leads = |path: &FieldPath| {
+        let rest = target.strip_prefix(path.as_str());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    };
+    loop {
+        let (node, path) = &place;
+        let inner = match &node.value {
+            Value::Map(entries) => {
+                let mut children = entries.iter().map(|(key, child)| (child, path.clone().key(key)));
+                children.find(|(_, path)| leads(path))
+            }
+            Value::List(elements) => {
+                let children = elements.iter().enumerate();
+                let mut children = children.map(|(index, child)| (child, path.clone().index(index)));
+                children.find(|(_, path)| leads(path))
+            }
+            _ => None,
+        };
+        match inner {
+            Some(inner) => place = inner,
+            None => return place.0.line,
+        }
+    }
+}
+
+/// How many findings of each mode.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct Counts {
+    /// Mode enforce.
+    pub enforce: usize,
+    /// Mode warn.
+    pub warn: usize,
+    /// Mode audit.
+    pub audit: usize,
+}
+
+impl Counts {
+    /// Of every mode together.
+    pub fn total(self) -> usize {
+        self.enforce + self.warn + self.audit
+    }
+}
+
+/// The counts of a report.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct Summary {
+    /// Objects judged.
+    pub subjects: usize,
+    /// Objects the webhook would deny.
+    pub denied: usize,
+    /// Findings by mode.
+    pub findings: Counts,
+    /// Documents that could not be read.
+    pub unreadable: usize,
+}
+
+impl CheckReport {
+    /// Every finding with its subject.
+    pub fn findings(&self) -> impl Iterator<Item = (&Subject, &Entry)> {
+        self.subjects
+            .iter()
+            .flat_map(|subject| subject.findings.iter().map(move |entry| (subject, entry)))
+    }
+
+    /// The counts.
+    pub fn summary(&self) -> Summary {
+        let count = |mode| self.findings().filter(|(_, entry)| entry.mode == mode).count();
+        Summary {
+            subjects: self.subjects.len(),
+            denied: self.subjects.iter().filter(|subject| !subject.allowed).count(),
+            findings: Counts {
+                enforce: count(Mode::Enforce),
+                warn: count(Mode::Warn),
+                audit: count(Mode::Audit),
+            },
+            unreadable: self.unreadable.len(),
+        }
+    }
+
+    /// The report as JSON: fields are added to it in later versions, never renamed.
+    pub fn json(&self) -> String {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Report<'r> {
+            api_version: &'static str,
+            kind: &'static str,
+            summary: Summary,
+            subjects: &'r [Subject],
+            unreadable: &'r [Unreadable],
+        }
+        super::text::json(&Report {
+            api_version: API_VERSION,
+            kind: "CheckReport",
+            summary: self.summary(),
+            subjects: &self.subjects,
+            unreadable: &self.unreadable,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::parse;
+
+    #[test]
+    fn a_field_is_found_where_it_stands_or_around_where_it_should() {
+        let text = "kind: Pod\nspec:\n  containers:\n  - name: a\n  - name: b\n    image: x\n  a.b/c:\n    d: 1\n";
+        let node = parse(text).remove(0).unwrap().node;
+        let containers = || FieldPath::of("spec").field("containers");
+        assert_eq!(line_of(&node, &containers().index(1).field("image")), 6);
+        assert_eq!(line_of(&node, &containers().index(1).field("securityContext.privileged")), 5);
+        assert_eq!(line_of(&node, &FieldPath::of("spec").key("a.b/c").key("d")), 8);
+        assert_eq!(line_of(&node, &FieldPath::of("metadata.labels")), 1);
+    }
+}

@@ -1,0 +1,424 @@
+//! tidegate in front of the bed's API server: its Service, certificate, webhook and processes.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::process::Process;
+use super::relay::{self, Relay};
+use super::webhook::Registration;
+use super::{Answer, Bed, Call, Direct, compliant_pod};
+
+/// What a test wants of its tidegate.
+#[derive(Debug)]
+pub struct TidegateOptions<'a> {
+    bed: &'a Bed,
+    name: String,
+    arguments: Vec<String>,
+    policy: Option<String>,
+    namespaces: Vec<String>,
+    every_namespace: bool,
+    failure_policy: &'static str,
+    replicas: usize,
+    relayed: bool,
+}
+
+impl<'a> TidegateOptions<'a> {
+    pub(super) fn new(bed: &'a Bed, name: &str) -> Self {
+        Self {
+            bed,
+            name: name.to_owned(),
+            arguments: Vec::new(),
+            policy: None,
+            namespaces: Vec::new(),
+            every_namespace: false,
+            failure_policy: "Fail",
+            replicas: 1,
+            relayed: false,
+        }
+    }
+
+    /// Further arguments of `tidegate serve`.
+    pub fn arguments(mut self, arguments: &[&str]) -> Self {
+        self.arguments
+            .extend(arguments.iter().map(ToString::to_string));
+        self
+    }
+
+    /// A policy file in YAML.
+    pub fn policy(mut self, yaml: &str) -> Self {
+        self.policy = Some(yaml.to_owned());
+        self
+    }
+
+    /// Makes a namespace called `NAME-SUFFIX` with these labels, whose objects tidegate judges.
+    pub fn namespace(mut self, suffix: &str, labels: &[(&str, &str)]) -> Self {
+        let name = format!("{}-{suffix}", self.name);
+        self.bed.create_namespace(&name, labels);
+        self.namespaces.push(name);
+        self
+    }
+
+    /// Lets tidegate judge a namespace called `NAME-SUFFIX` that the test makes later.
+    pub fn later_namespace(mut self, suffix: &str) -> Self {
+        self.namespaces.push(format!("{}-{suffix}", self.name));
+        self
+    }
+
+    /// Lets tidegate judge every namespace but the system's and its own.
+    pub fn every_namespace(mut self) -> Self {
+        self.every_namespace = true;
+        self
+    }
+
+    /// `Ignore` instead of `Fail` when tidegate cannot be called.
+    pub fn ignore_failures(mut self) -> Self {
+        self.failure_policy = "Ignore";
+        self
+    }
+
+    /// Several processes behind a relay on the Service's address instead of one that listens there.
+    pub fn replicas(mut self, replicas: usize) -> Self {
+        self.replicas = replicas;
+        self.relayed()
+    }
+
+    /// A relay between the Service's address and tidegate, to see what goes by.
+    pub fn relayed(mut self) -> Self {
+        self.relayed = true;
+        self
+    }
+
+    /// Registers the webhook, waits until it is in force, then starts tidegate and waits until it is ready.
+    /// The first namespace must exist.
+    pub fn start(self) -> Tidegate<'a> {
+        let folder = self.bed.folder().join(&self.name);
+        let certificates = folder.join("tls");
+        std::fs::create_dir_all(&certificates).unwrap();
+        let own_namespace = format!("tg-{}", self.name);
+        let port = service_port();
+        let address = make_service(self.bed, &own_namespace, port);
+
+        let mut arguments = self.arguments.clone();
+        if let Some(policy) = &self.policy {
+            std::fs::write(folder.join("policy.yaml"), policy).unwrap();
+            arguments.extend(["--policy".to_owned(), "policy.yaml".to_owned()]);
+        }
+        let mut tidegate = Tidegate {
+            bed: self.bed,
+            webhook: format!("{}.tidegate.dev", self.name),
+            name: self.name,
+            arguments,
+            address,
+            server_name: format!("tidegate.{own_namespace}.svc"),
+            folder,
+            generation: 0,
+            replicas: Vec::new(),
+            relay: None,
+        };
+        tidegate.rotate_certificate();
+        let registration = Registration {
+            webhook: &tidegate.webhook,
+            service_namespace: &own_namespace,
+            port,
+            namespaces: (!self.every_namespace).then_some(&self.namespaces),
+            failure_policy: self.failure_policy,
+            authority: self.bed.authority().pem(),
+        };
+        tidegate.register(
+            &registration,
+            self.namespaces.first().map_or("default", String::as_str),
+        );
+        tidegate.launch(self.replicas, self.relayed);
+        tidegate
+    }
+}
+
+/// A running tidegate, registered at the API server.
+#[derive(Debug)]
+pub struct Tidegate<'a> {
+    bed: &'a Bed,
+    name: String,
+    webhook: String,
+    arguments: Vec<String>,
+    address: SocketAddr,
+    server_name: String,
+    folder: PathBuf,
+    generation: u32,
+    replicas: Vec<Replica>,
+    relay: Option<Relay>,
+}
+
+/// One process of tidegate.
+#[derive(Debug)]
+struct Replica {
+    process: Process,
+    serves: SocketAddr,
+    ops: SocketAddr,
+}
+
+impl Tidegate<'_> {
+    /// The full name of a namespace of this test.
+    pub fn namespace(&self, suffix: &str) -> String {
+        format!("{}-{suffix}", self.name)
+    }
+
+    /// The webhook's name, which the API server puts before messages and audit annotations.
+    pub fn webhook(&self) -> &str {
+        &self.webhook
+    }
+
+    /// Where the API server reaches tidegate: the Service's `ClusterIP` and port.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The name that the API server asks for (SNI) and verifies: `<service>.<namespace>.svc`.
+    pub fn server_name(&self) -> &str {
+        &self.server_name
+    }
+
+    /// The audit annotations that tidegate gave to a call, without the webhook's name before them.
+    pub fn annotations(&self, answer: &Answer) -> BTreeMap<String, String> {
+        let event = self.bed.api().audit_event(&answer.audit_id);
+        let annotations = event["annotations"]
+            .as_object()
+            .cloned()
+            .unwrap_or_default();
+        annotations
+            .iter()
+            .filter_map(|(key, value)| {
+                let key = key.strip_prefix(&self.webhook)?.strip_prefix('/')?;
+                Some((
+                    key.to_owned(),
+                    value.as_str().unwrap_or_default().to_owned(),
+                ))
+            })
+            .collect()
+    }
+
+    /// A client that calls tidegate as the API server does.
+    pub fn direct(&self) -> Direct {
+        Direct::new(self.address, &self.server_name, self.bed.authority().der())
+    }
+
+    /// The TLS greetings of all connections that went through the relay.
+    pub fn greetings(&self) -> Vec<Vec<u8>> {
+        self.relay.as_ref().expect("only with a relay").greetings()
+    }
+
+    /// Writes the next certificate of the same authority, as a kubelet does.
+    pub fn rotate_certificate(&mut self) {
+        self.generation += 1;
+        let leaf = self.bed.authority().server(&[&self.server_name]);
+        leaf.write_secret_volume(&self.folder.join("tls"), self.generation);
+    }
+
+    /// Sends a signal to one of the processes.
+    pub fn signal(&mut self, replica: usize, signal: &str) {
+        self.replicas[replica].process.signal(signal);
+    }
+
+    /// Waits until one of the processes has ended.
+    pub fn wait(&mut self, replica: usize, limit: Duration) -> ExitStatus {
+        self.replicas[replica].process.wait(limit)
+    }
+
+    /// Kills one of the processes.
+    pub fn kill(&mut self, replica: usize) {
+        self.replicas[replica].process.kill();
+    }
+
+    /// Starts a process that has ended again, and waits until it is ready.
+    pub fn restart(&mut self, replica: usize) {
+        let (serves, ops) = (self.replicas[replica].serves, self.replicas[replica].ops);
+        let process = self.launch_one(replica, serves, ops);
+        self.replicas[replica].process = process;
+        self.wait_until_ready(replica);
+    }
+
+    /// Whether one of the processes runs.
+    pub fn runs(&mut self, replica: usize) -> bool {
+        self.replicas[replica].process.ended().is_none()
+    }
+
+    /// What a process has written so far.
+    pub fn log(&self, replica: usize) -> String {
+        self.replicas[replica].process.output()
+    }
+
+    /// Status and body of a GET on the port for probes and metrics.
+    pub fn ops(&self, replica: usize, path: &str) -> Option<(u16, String)> {
+        relay::get(self.replicas[replica].ops, path)
+    }
+
+    /// The sum of one of tidegate's own metrics over the series with these labels.
+    pub fn metric(&self, replica: usize, name: &str, labels: &[(&str, &str)]) -> f64 {
+        let (status, text) = self
+            .ops(replica, "/metrics")
+            .expect("tidegate serves metrics");
+        assert_eq!(status, 200, "{text}");
+        super::sum(&text, name, labels)
+    }
+
+    fn register(&self, registration: &Registration<'_>, namespace: &str) {
+        let path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations";
+        self.bed
+            .api()
+            .must(&Call::post(path, &registration.configuration()));
+        // Nobody listens yet, so the webhook is in force once it is seen to fail.
+        let call = Call::post(
+            format!("/api/v1/namespaces/{namespace}/pods"),
+            &compliant_pod("probe"),
+        )
+        .dry_run();
+        let start = Instant::now();
+        while !self.could_not_be_called(&self.bed.call(&call)) {
+            assert!(
+                start.elapsed() < Duration::from_secs(20),
+                "{} does not come into force",
+                self.webhook
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Whether an answer shows that the API server tried to call this webhook and failed.
+    pub fn could_not_be_called(&self, answer: &Answer) -> bool {
+        let failed = format!("failed calling webhook \"{}\"", self.webhook);
+        if answer.message().contains(&failed) {
+            return true;
+        }
+        answer.succeeded()
+            && self.bed.api().audit_event(&answer.audit_id)["annotations"]
+                .as_object()
+                .is_some_and(|all| {
+                    all.iter()
+                        .any(|(k, v)| k.starts_with("failed-open.") && *v == self.webhook)
+                })
+    }
+
+    fn launch(&mut self, replicas: usize, relayed: bool) {
+        for index in 0..replicas {
+            let serves = if relayed {
+                free_address()
+            } else {
+                self.address
+            };
+            let ops = free_address();
+            let process = self.launch_one(index, serves, ops);
+            self.replicas.push(Replica {
+                process,
+                serves,
+                ops,
+            });
+        }
+        for index in 0..replicas {
+            self.wait_until_ready(index);
+        }
+        if relayed {
+            let backends: Vec<_> = self
+                .replicas
+                .iter()
+                .map(|replica| (replica.serves, replica.ops))
+                .collect();
+            self.relay = Some(Relay::start(self.address, &backends));
+            // The relay has to see that they are ready.
+            std::thread::sleep(Duration::from_millis(300));
+        }
+    }
+
+    fn launch_one(&self, index: usize, serves: SocketAddr, ops: SocketAddr) -> Process {
+        let kubeconfig = self.bed.folder().join("tidegate.kubeconfig");
+        let mut arguments: Vec<String> = ["serve", "--tls-dir", "tls", "--log-format", "json"]
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        arguments.extend([
+            "--listen".to_owned(),
+            serves.to_string(),
+            "--ops-listen".to_owned(),
+            ops.to_string(),
+        ]);
+        arguments.extend([
+            "--kubeconfig".to_owned(),
+            kubeconfig.to_string_lossy().into_owned(),
+        ]);
+        arguments.extend(self.arguments.iter().cloned());
+        let program = Path::new(env!("CARGO_BIN_EXE_tidegate"));
+        Process::start(
+            &format!("tidegate-{index}"),
+            &self.folder,
+            program,
+            &arguments,
+        )
+    }
+
+    fn wait_until_ready(&mut self, index: usize) {
+        let start = Instant::now();
+        loop {
+            let ready = self.ops(index, "/readyz?verbose");
+            if ready.as_ref().is_some_and(|(status, _)| *status == 200) {
+                return;
+            }
+            let process = &mut self.replicas[index].process;
+            let ended = process.ended();
+            assert!(
+                ended.is_none() && start.elapsed() < Duration::from_secs(20),
+                "tidegate is not ready; its end: {ended:?}; its conditions: {ready:?}\n{}",
+                process.tail(40)
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Tidegate<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for replica in &self.replicas {
+                eprintln!("{}", replica.process.tail(40));
+            }
+        }
+        // Without its webhook the API server's later writes in these namespaces need nobody.
+        let path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations";
+        let _ = self
+            .bed
+            .call(&Call::new("DELETE", format!("{path}/{}", self.webhook)));
+    }
+}
+
+/// 443 as in a cluster, or 8443 where this user may not listen there.
+fn service_port() -> u16 {
+    match TcpListener::bind((Ipv4Addr::new(127, 255, 255, 254), 443)) {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => 8443,
+        _ => 443,
+    }
+}
+
+fn make_service(bed: &Bed, namespace: &str, port: u16) -> SocketAddr {
+    let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
+    bed.api().must(&Call::post("/api/v1/namespaces", &object));
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "tidegate"},
+        "spec": {"ports": [{"name": "https", "port": port, "targetPort": 8443}]},
+    });
+    let made = bed.api().must(&Call::post(
+        format!("/api/v1/namespaces/{namespace}/services"),
+        &service,
+    ));
+    let ip = made.body["spec"]["clusterIP"].as_str().unwrap();
+    SocketAddr::new(ip.parse().unwrap(), port)
+}
+
+/// An address on loopback that was free a moment ago.
+fn free_address() -> SocketAddr {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .unwrap()
+        .local_addr()
+        .unwrap()
+}

@@ -1,0 +1,32 @@
+//! tidegate behind a real API server (the bed of `tests/bed`).
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+
+mod audit_only;
+mod by_hand;
+mod denials;
+mod exemptions;
+mod faults;
+mod fixtures;
+mod namespaces;
+mod rollout;
+mod templates;
+mod updates;
+
+use std::time::{Duration, Instant};
+
+/// Waits for something that other processes bring about; fails after ten seconds.
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(
+            start.elapsed() < Duration::from_secs(10),
+            "ten seconds passed before {what}"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
