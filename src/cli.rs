@@ -153,6 +153,9 @@ pub struct ReviewArgs {
     /// What to print
     #[arg(short, long, value_enum, default_value_t)]
     pub output: ReviewOutput,
+    /// The namespace of documents of --cluster that name none
+    #[arg(long, default_value = "default", value_name = "NS", value_parser = values::namespace)]
+    pub namespace: String,
     /// The policies.
     #[command(flatten)]
     pub policies: PolicyArgs,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Args, ValueEnum};
+use clap::{ArgAction, ArgGroup, Args, ValueEnum};
 
 use super::values;
 
@@ -16,7 +16,7 @@ tidegate serve --standalone --self-signed certs --listen 127.0.0.1:8443 --ops-li
 Each flag is also an environment variable: --tls-dir is TIDEGATE_TLS_DIR. Where a flag may be given \
 more than once the variable takes a list with commas.\n\n\
 Exit codes: 0 stopped by SIGTERM or SIGINT after the drain, 1 it failed, 2 the call or a policy could not be read.",
-    hide_possible_values = false
+    group(ArgGroup::new("certificate").required(true).args(["tls_dir", "self_signed"]))
 )]
 pub struct ServeArgs {
     /// Where admission is served over TLS
@@ -31,9 +31,7 @@ pub struct ServeArgs {
         long,
         env = "TIDEGATE_TLS_DIR",
         hide_env = true,
-        value_name = "DIR",
-        conflicts_with = "self_signed",
-        required_unless_present = "self_signed"
+        value_name = "DIR"
     )]
     pub tls_dir: Option<PathBuf>,
     /// For development: make a CA and a serving certificate, and write ca.crt, tls.crt and tls.key

@@ -42,7 +42,7 @@ pub fn run(args: &ReviewArgs) -> Result<u8, String> {
     let cluster = input::read(&args.cluster.cluster, &mut stdin);
     let mut declared = Declared::default();
     for object in &cluster.objects {
-        declared.add(&object.node, "default");
+        declared.add(&object.node, &args.namespace);
     }
     let text = read(&args.file, &mut stdin)?;
     let name = if args.file == dash { input::STDIN.to_owned() } else { args.file.to_string_lossy().into_owned() };
@@ -80,7 +80,10 @@ fn read(file: &Path, stdin: &mut dyn Read) -> Result<Vec<u8>, String> {
     let mut text = Vec::new();
     let mut take = |reader: &mut dyn Read| reader.take(limit.saturating_add(1)).read_to_end(&mut text);
     let read = if file == Path::new("-") { take(stdin) } else { File::open(file).and_then(|mut file| take(&mut file)) };
-    read.map_err(|error| format!("{name}: cannot be read: {error}"))?;
+    read.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => format!("{name}: no such file: check the path"),
+        _ => format!("{name}: cannot be read: {error}"),
+    })?;
     if text.len() > input::MAX_TOTAL_BYTES {
         return Err(format!("{name}: larger than {} MiB: split it", input::MAX_TOTAL_BYTES >> 20));
     }

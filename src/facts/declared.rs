@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn pods_are_found_by_namespace_once_each() {
         let text = "{apiVersion: v1, kind: Pod, metadata: {name: a}}\n---\n\
-                    {apiVersion: v1, kind: Pod, metadata: {name: a, labels: {x: y}}}\n---\n\
+                    {apiVersion: v1, kind: Pod, metadata: {name: a, labels: {x: z}}}\n---\n\
                     {apiVersion: v1, kind: Pod, metadata: {generateName: b-}}\n---\n\
                     {apiVersion: v1, kind: Pod, metadata: {name: a, namespace: shop}}";
         let needs = Needs {
@@ -157,6 +157,6 @@ mod tests {
             panic!("the pods are known");
         };
         assert_eq!(pods.total, 2);
-        assert!(pods.pods[0].contains(r#""x":"y""#));
+        assert!(pods.pods[0].contains(r#""x":"z""#));
     }
 }

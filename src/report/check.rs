@@ -121,33 +121,44 @@ impl Subject {
 }
 
 /// The line of `field` in `object`, or of the innermost value around it that is there.
+///
+/// A path is not taken apart but followed: of each value the child is looked for whose own path
+/// leads on. A hostile object has many fields and many findings, so no step may cost more than a
+/// comparison.
 fn line_of(object: &Node, field: &FieldPath) -> u32 {
-    let target = field.as_str();
-    let mut place = (object, FieldPath::root());
-    // Paths are built, not parsed: going down, the child whose own path leads to the field is taken.
-    let leads = |path: &FieldPath| {
-        let rest = target.strip_prefix(path.as_str());
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-    };
+    let (mut node, mut rest) = (object, field.as_str());
     loop {
-        let (node, path) = &place;
-        let inner = match &node.value {
-            Value::Map(entries) => {
-                let mut children = entries.iter().map(|(key, child)| (child, path.clone().key(key)));
-                children.find(|(_, path)| leads(path))
-            }
-            Value::List(elements) => {
-                let children = elements.iter().enumerate();
-                let mut children = children.map(|(index, child)| (child, path.clone().index(index)));
-                children.find(|(_, path)| leads(path))
-            }
+        let child = match &node.value {
+            Value::Map(entries) => entries.iter().find_map(|(key, child)| Some((child, after_key(rest, key)?))),
+            Value::List(elements) => after_index(rest).and_then(|(index, rest)| Some((elements.get(index)?, rest))),
             _ => None,
         };
-        match inner {
-            Some(inner) => place = inner,
-            None => return place.0.line,
+        match child {
+            Some(inner) => (node, rest) = inner,
+            None => return node.line,
         }
     }
+}
+
+/// What of a path is left behind `key`, if the path goes there.
+fn after_key<'p>(path: &'p str, key: &str) -> Option<&'p str> {
+    let plain = path.strip_prefix('.').unwrap_or(path);
+    let quoted = || {
+        let inner = path.strip_prefix("[\"")?;
+        let escaped = key.contains(|character: char| character == '"' || character == '\\' || character.is_control());
+        if !escaped {
+            return inner.strip_prefix(key)?.strip_prefix("\"]");
+        }
+        path.strip_prefix(FieldPath::root().key(key).as_str())
+    };
+    let rest = plain.strip_prefix(key).or_else(quoted)?;
+    (rest.is_empty() || rest.starts_with(['.', '['])).then_some(rest)
+}
+
+/// The index a path goes on with, and what of the path is left behind it.
+fn after_index(path: &str) -> Option<(usize, &str)> {
+    let (index, rest) = path.strip_prefix('[')?.split_once(']')?;
+    Some((index.parse().ok()?, rest))
 }
 
 /// How many findings of each mode.
@@ -239,5 +250,25 @@ mod tests {
         assert_eq!(line_of(&node, &containers().index(1).field("securityContext.privileged")), 5);
         assert_eq!(line_of(&node, &FieldPath::of("spec").key("a.b/c").key("d")), 8);
         assert_eq!(line_of(&node, &FieldPath::of("metadata.labels")), 1);
+        assert_eq!(line_of(&node, &FieldPath::of("spec.container")), 3);
+        assert_eq!(line_of(&node, &FieldPath::root()), 1);
+    }
+
+    #[test]
+    fn keys_that_need_quotes_are_found() {
+        let node = parse("metadata:\n  labels:\n    'a.b/c': x\n    \"q\\\"\\n\": y\n    a: z\n").remove(0).unwrap().node;
+        let labels = || FieldPath::of("metadata.labels");
+        for (key, line) in [("a.b/c", 3), ("q\"\n", 4), ("a", 5), ("absent", 3)] {
+            assert_eq!(line_of(&node, &labels().key(key)), line, "{key:?}");
+        }
+    }
+
+    #[test]
+    fn many_findings_on_many_fields_are_placed_quickly() {
+        let text = format!("l: [{}]", "1,".repeat(20_000));
+        let node = parse(&text).remove(0).unwrap().node;
+        for index in 0..20_000 {
+            assert_eq!(line_of(&node, &FieldPath::of("l").index(index)), 1);
+        }
     }
 }

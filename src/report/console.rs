@@ -8,6 +8,9 @@ use crate::document::source::Source;
 use super::check::{CheckReport, Entry, Subject};
 use super::text::{count, visible};
 
+/// How many fields of one finding are listed.
+const FIELDS_SHOWN: usize = 10;
+
 /// The colours of a terminal, or none.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Style {
@@ -83,12 +86,15 @@ fn render_entry(entry: &Entry, style: Style, out: &mut String) {
         let _ = writeln!(out, "           {}", visible(text));
     };
     detail(&entry.message);
-    for (field, line) in entry.fields.iter().zip(&entry.lines) {
+    for (field, line) in entry.fields.iter().zip(&entry.lines).take(FIELDS_SHOWN) {
         if *line == 0 {
             detail(&format!("at {field}"));
         } else {
             detail(&format!("at {field} (line {line})"));
         }
+    }
+    if entry.fields.len() > FIELDS_SHOWN {
+        detail(&format!("and {} more", count(entry.fields.len() - FIELDS_SHOWN, "field", "fields")));
     }
     detail(&format!("fix: {}", entry.fix));
 }

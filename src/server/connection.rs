@@ -161,7 +161,9 @@ impl<'a> Stop<'a> {
             while self.changed.as_mut().poll(cx).is_ready() {
                 self.changed.set(self.drain.changed());
             }
-            self.registered = Some((cx.waker().clone(), self.drain.stage()));
+            // The stage as it was before registering: if it has changed since, the next call
+            // registers again instead of trusting a registration that is used up.
+            self.registered = Some((cx.waker().clone(), stage));
         }
         self.drain.stage()
     }

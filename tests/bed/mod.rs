@@ -23,6 +23,7 @@ mod api;
 mod certificates;
 mod direct;
 mod load;
+mod options;
 mod pods;
 mod process;
 mod relay;
@@ -46,9 +47,10 @@ pub use api::{Answer, Api, Call, sum};
 pub use certificates::{Authority, Leaf};
 pub use direct::{Direct, DirectAnswer};
 pub use load::{Tally, during};
+pub use options::TidegateOptions;
 pub use pods::{compliant_pod, deployment, plain_pod};
 pub use process::Process;
-pub use tidegate::{Tidegate, TidegateOptions};
+pub use tidegate::Tidegate;
 pub use webhook::TEMPLATE_RESOURCES;
 
 /// How long the bed may take to become ready; 13 s were seen beside much other work.

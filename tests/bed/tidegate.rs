@@ -8,135 +8,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::options::TidegateOptions;
 use super::process::Process;
 use super::relay::{self, Relay};
 use super::webhook::Registration;
 use super::{Answer, Bed, Call, Direct, compliant_pod};
-
-/// What a test wants of its tidegate.
-#[derive(Debug)]
-pub struct TidegateOptions<'a> {
-    bed: &'a Bed,
-    name: String,
-    arguments: Vec<String>,
-    policy: Option<String>,
-    namespaces: Vec<String>,
-    every_namespace: bool,
-    failure_policy: &'static str,
-    replicas: usize,
-    relayed: bool,
-}
-
-impl<'a> TidegateOptions<'a> {
-    pub(super) fn new(bed: &'a Bed, name: &str) -> Self {
-        Self {
-            bed,
-            name: name.to_owned(),
-            arguments: Vec::new(),
-            policy: None,
-            namespaces: Vec::new(),
-            every_namespace: false,
-            failure_policy: "Fail",
-            replicas: 1,
-            relayed: false,
-        }
-    }
-
-    /// Further arguments of `tidegate serve`.
-    pub fn arguments(mut self, arguments: &[&str]) -> Self {
-        self.arguments
-            .extend(arguments.iter().map(ToString::to_string));
-        self
-    }
-
-    /// A policy file in YAML.
-    pub fn policy(mut self, yaml: &str) -> Self {
-        self.policy = Some(yaml.to_owned());
-        self
-    }
-
-    /// Makes a namespace called `NAME-SUFFIX` with these labels, whose objects tidegate judges.
-    pub fn namespace(mut self, suffix: &str, labels: &[(&str, &str)]) -> Self {
-        let name = format!("{}-{suffix}", self.name);
-        self.bed.create_namespace(&name, labels);
-        self.namespaces.push(name);
-        self
-    }
-
-    /// Lets tidegate judge a namespace called `NAME-SUFFIX` that the test makes later.
-    pub fn later_namespace(mut self, suffix: &str) -> Self {
-        self.namespaces.push(format!("{}-{suffix}", self.name));
-        self
-    }
-
-    /// Lets tidegate judge every namespace but the system's and its own.
-    pub fn every_namespace(mut self) -> Self {
-        self.every_namespace = true;
-        self
-    }
-
-    /// `Ignore` instead of `Fail` when tidegate cannot be called.
-    pub fn ignore_failures(mut self) -> Self {
-        self.failure_policy = "Ignore";
-        self
-    }
-
-    /// Several processes behind a relay on the Service's address instead of one that listens there.
-    pub fn replicas(mut self, replicas: usize) -> Self {
-        self.replicas = replicas;
-        self.relayed()
-    }
-
-    /// A relay between the Service's address and tidegate, to see what goes by.
-    pub fn relayed(mut self) -> Self {
-        self.relayed = true;
-        self
-    }
-
-    /// Registers the webhook, waits until it is in force, then starts tidegate and waits until it is ready.
-    /// The first namespace must exist.
-    pub fn start(self) -> Tidegate<'a> {
-        let folder = self.bed.folder().join(&self.name);
-        let certificates = folder.join("tls");
-        std::fs::create_dir_all(&certificates).unwrap();
-        let own_namespace = format!("tg-{}", self.name);
-        let port = service_port();
-        let address = make_service(self.bed, &own_namespace, port);
-
-        let mut arguments = self.arguments.clone();
-        if let Some(policy) = &self.policy {
-            std::fs::write(folder.join("policy.yaml"), policy).unwrap();
-            arguments.extend(["--policy".to_owned(), "policy.yaml".to_owned()]);
-        }
-        let mut tidegate = Tidegate {
-            bed: self.bed,
-            webhook: format!("{}.tidegate.dev", self.name),
-            name: self.name,
-            arguments,
-            address,
-            server_name: format!("tidegate.{own_namespace}.svc"),
-            folder,
-            generation: 0,
-            replicas: Vec::new(),
-            relay: None,
-        };
-        tidegate.rotate_certificate();
-        let registration = Registration {
-            webhook: &tidegate.webhook,
-            service_namespace: &own_namespace,
-            port,
-            namespaces: (!self.every_namespace).then_some(&self.namespaces),
-            failure_policy: self.failure_policy,
-            authority: self.bed.authority().pem(),
-        };
-        tidegate.register(
-            &registration,
-            self.namespaces.first().map_or("default", String::as_str),
-        );
-        tidegate.launch(self.replicas, self.relayed);
-        tidegate
-    }
-}
 
 /// A running tidegate, registered at the API server.
 #[derive(Debug)]
@@ -161,7 +37,49 @@ struct Replica {
     ops: SocketAddr,
 }
 
-impl Tidegate<'_> {
+impl<'a> Tidegate<'a> {
+    pub(super) fn start(options: TidegateOptions<'a>) -> Self {
+        let folder = options.bed.folder().join(&options.name);
+        let certificates = folder.join("tls");
+        std::fs::create_dir_all(&certificates).unwrap();
+        let own_namespace = format!("tg-{}", options.name);
+        let port = service_port();
+        let address = make_service(options.bed, &own_namespace, port);
+
+        let mut arguments = options.arguments.clone();
+        if let Some(policy) = &options.policy {
+            std::fs::write(folder.join("policy.yaml"), policy).unwrap();
+            arguments.extend(["--policy".to_owned(), "policy.yaml".to_owned()]);
+        }
+        let mut tidegate = Tidegate {
+            bed: options.bed,
+            webhook: format!("{}.tidegate.dev", options.name),
+            name: options.name,
+            arguments,
+            address,
+            server_name: format!("tidegate.{own_namespace}.svc"),
+            folder,
+            generation: 0,
+            replicas: Vec::new(),
+            relay: None,
+        };
+        tidegate.rotate_certificate();
+        let registration = Registration {
+            webhook: &tidegate.webhook,
+            service_namespace: &own_namespace,
+            port,
+            namespaces: (!options.every_namespace).then_some(&options.namespaces),
+            failure_policy: options.failure_policy,
+            authority: options.bed.authority().pem(),
+        };
+        tidegate.register(
+            &registration,
+            options.namespaces.first().map_or("default", String::as_str),
+        );
+        tidegate.launch(options.replicas, options.relayed);
+        tidegate
+    }
+
     /// The full name of a namespace of this test.
     pub fn namespace(&self, suffix: &str) -> String {
         format!("{}-{suffix}", self.name)

@@ -9,4 +9,6 @@
 )]
 
 mod admission;
+mod architecture;
+mod cli;
 mod parity;

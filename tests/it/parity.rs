@@ -14,6 +14,7 @@
 )]
 
 mod fields;
+mod table;
 
 use std::env;
 use std::fs;

@@ -111,6 +111,14 @@ impl From {
         }
     }
 
+    /// For a remark, which comes from no field.
+    fn nowhere() -> From {
+        From {
+            path: String::new(),
+            ..From::built_in()
+        }
+    }
+
     fn new(source: &Source, line: u32, field: String) -> From {
         From {
             path: source.path.clone(),
@@ -347,7 +355,8 @@ impl ShownControl {
         let mut row = |indent: &str, name: &str, value: &str, from: &From| {
             let width = 28 - indent.len();
             let value = text::visible(value);
-            let _ = writeln!(out, "{indent}{name:<width$}  {value}  {}", style.dim(&from.text()));
+            let from = if from.path.is_empty() { String::new() } else { format!("  {}", style.dim(&from.text())) };
+            let _ = writeln!(out, "{indent}{name:<width$}  {value}{from}");
         };
         row("  ", self.control, self.mode, &self.mode_from);
         for check in &self.checks {
@@ -362,7 +371,7 @@ impl ShownControl {
                 row("      ", "version", level.level.split(':').nth(1).unwrap_or_default(), &level.version_from);
             }
             if let Some(note) = &level.note {
-                row("      ", "note", note, &level.level_from);
+                row("      ", "note", note, &From::nowhere());
             }
         }
     }

@@ -1,0 +1,91 @@
+//! What a test asks of the tidegate it starts.
+
+use super::Bed;
+use super::tidegate::Tidegate;
+
+/// What a test wants of its tidegate.
+#[derive(Debug)]
+pub struct TidegateOptions<'a> {
+    pub(super) bed: &'a Bed,
+    pub(super) name: String,
+    pub(super) arguments: Vec<String>,
+    pub(super) policy: Option<String>,
+    pub(super) namespaces: Vec<String>,
+    pub(super) every_namespace: bool,
+    pub(super) failure_policy: &'static str,
+    pub(super) replicas: usize,
+    pub(super) relayed: bool,
+}
+
+impl<'a> TidegateOptions<'a> {
+    pub(super) fn new(bed: &'a Bed, name: &str) -> Self {
+        Self {
+            bed,
+            name: name.to_owned(),
+            arguments: Vec::new(),
+            policy: None,
+            namespaces: Vec::new(),
+            every_namespace: false,
+            failure_policy: "Fail",
+            replicas: 1,
+            relayed: false,
+        }
+    }
+
+    /// Further arguments of `tidegate serve`.
+    pub fn arguments(mut self, arguments: &[&str]) -> Self {
+        self.arguments
+            .extend(arguments.iter().map(ToString::to_string));
+        self
+    }
+
+    /// A policy file in YAML.
+    pub fn policy(mut self, yaml: &str) -> Self {
+        self.policy = Some(yaml.to_owned());
+        self
+    }
+
+    /// Makes a namespace called `NAME-SUFFIX` with these labels, whose objects tidegate judges.
+    pub fn namespace(mut self, suffix: &str, labels: &[(&str, &str)]) -> Self {
+        let name = format!("{}-{suffix}", self.name);
+        self.bed.create_namespace(&name, labels);
+        self.namespaces.push(name);
+        self
+    }
+
+    /// Lets tidegate judge a namespace called `NAME-SUFFIX` that the test makes later.
+    pub fn later_namespace(mut self, suffix: &str) -> Self {
+        self.namespaces.push(format!("{}-{suffix}", self.name));
+        self
+    }
+
+    /// Lets tidegate judge every namespace but the system's and its own.
+    pub fn every_namespace(mut self) -> Self {
+        self.every_namespace = true;
+        self
+    }
+
+    /// `Ignore` instead of `Fail` when tidegate cannot be called.
+    pub fn ignore_failures(mut self) -> Self {
+        self.failure_policy = "Ignore";
+        self
+    }
+
+    /// Several processes behind a relay on the Service's address instead of one that listens there.
+    pub fn replicas(mut self, replicas: usize) -> Self {
+        self.replicas = replicas;
+        self.relayed()
+    }
+
+    /// A relay between the Service's address and tidegate, to see what goes by.
+    pub fn relayed(mut self) -> Self {
+        self.relayed = true;
+        self
+    }
+
+    /// Registers the webhook, waits until it is in force, then starts tidegate and waits until it is
+    /// ready. The first namespace must exist.
+    pub fn start(self) -> Tidegate<'a> {
+        Tidegate::start(self)
+    }
+}
