@@ -177,8 +177,10 @@ pub enum ReviewOutput {
 
 /// `tidegate controls`.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  tidegate controls\n  tidegate controls pod-security\n  \
-tidegate controls -o markdown > controls.md")]
+#[command(
+    after_help = "Examples:\n  tidegate controls\n  tidegate controls pod-security\n  \
+tidegate controls -o markdown > controls.md"
+)]
 pub struct ControlsArgs {
     /// One control [default: all of them]
     #[arg(value_name = "ID")]
@@ -216,7 +218,9 @@ pub enum Output {
 #[command(after_help = "Example:\n  tidegate policy lint policies/")]
 pub enum PolicyCommand {
     /// Validates policies.
-    #[command(about = "Validate policy files; upstream's PodSecurityConfiguration becomes a ControlPolicy")]
+    #[command(
+        about = "Validate policy files; upstream's PodSecurityConfiguration becomes a ControlPolicy"
+    )]
     Lint(LintArgs),
     /// Show what the policies make of a namespace, and where each part comes from
     Show(ShowArgs),
@@ -224,11 +228,9 @@ pub enum PolicyCommand {
 
 /// `tidegate policy lint`.
 #[derive(Args, Debug)]
-#[command(
-    after_help = "Examples:\n  tidegate policy lint policies/\n  \
+#[command(after_help = "Examples:\n  tidegate policy lint policies/\n  \
 tidegate policy lint pod-security-configuration.yaml > policy.yaml\n\n\
-Exit codes: 0 every file is valid, 2 something is wrong."
-)]
+Exit codes: 0 every file is valid, 2 something is wrong.")]
 pub struct LintArgs {
     /// Files, directories (searched for .yaml, .yml and .json), or - for standard input
     #[arg(required = true, value_name = "PATH")]

@@ -60,9 +60,14 @@ fn policies_of(args: &PolicyArgs, cap: Mode, stdin: &mut dyn Read) -> Option<Loa
 fn say_undeclared(namespaces: &BTreeSet<String>) {
     const SHOWN: usize = 20;
     for namespace in namespaces.iter().take(SHOWN) {
-        output::say(&format!("note: namespace {namespace:?} is in no file; taken as one without labels"));
+        output::say(&format!(
+            "note: namespace {namespace:?} is in no file; taken as one without labels"
+        ));
     }
     if namespaces.len() > SHOWN {
-        output::say(&format!("note: so are {} more namespaces", namespaces.len() - SHOWN));
+        output::say(&format!(
+            "note: so are {} more namespaces",
+            namespaces.len() - SHOWN
+        ));
     }
 }

@@ -80,6 +80,9 @@ impl Report {
                 spread(half.p50_us, 1.0),
                 spread(half.p99_us, 1.0)
             );
+            if !half.kept_up() {
+                println!("  INVALID: the machine was too busy for the client to keep that rate");
+            }
         }
         if let Some(large) = &self.large {
             println!(

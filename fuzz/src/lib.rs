@@ -1,3 +1,4 @@
 //! What the fuzz targets check.
 
+mod agreement;
 pub mod properties;

@@ -20,23 +20,35 @@ Exit codes: 0 stopped by SIGTERM or SIGINT after the drain, 1 it failed, 2 the c
 )]
 pub struct ServeArgs {
     /// Where admission is served over TLS
-    #[arg(long, env = "TIDEGATE_LISTEN", hide_env = true, default_value = "0.0.0.0:8443", value_name = "ADDRESS")]
+    #[arg(
+        long,
+        env = "TIDEGATE_LISTEN",
+        hide_env = true,
+        default_value = "0.0.0.0:8443",
+        value_name = "ADDRESS"
+    )]
     pub listen: SocketAddr,
     /// Where probes and metrics are served over HTTP
-    #[arg(long, env = "TIDEGATE_OPS_LISTEN", hide_env = true, default_value = "0.0.0.0:8080", value_name = "ADDRESS")]
+    #[arg(
+        long,
+        env = "TIDEGATE_OPS_LISTEN",
+        hide_env = true,
+        default_value = "0.0.0.0:8080",
+        value_name = "ADDRESS"
+    )]
     pub ops_listen: SocketAddr,
     /// A folder with tls.crt and tls.key, as in a Secret of type kubernetes.io/tls; read again when
     /// it changes
-    #[arg(
-        long,
-        env = "TIDEGATE_TLS_DIR",
-        hide_env = true,
-        value_name = "DIR"
-    )]
+    #[arg(long, env = "TIDEGATE_TLS_DIR", hide_env = true, value_name = "DIR")]
     pub tls_dir: Option<PathBuf>,
     /// For development: make a CA and a serving certificate, and write ca.crt, tls.crt and tls.key
     /// there
-    #[arg(long, env = "TIDEGATE_SELF_SIGNED", hide_env = true, value_name = "DIR")]
+    #[arg(
+        long,
+        env = "TIDEGATE_SELF_SIGNED",
+        hide_env = true,
+        value_name = "DIR"
+    )]
     pub self_signed: Option<PathBuf>,
     /// DNS names and IP addresses a made certificate is for; may be given more than once
     #[arg(
@@ -53,26 +65,62 @@ pub struct ServeArgs {
     pub client_ca: Option<PathBuf>,
     /// Names of which a client's certificate must have one; may be given more than once [default:
     /// any]
-    #[arg(long, env = "TIDEGATE_CLIENT_NAMES", hide_env = true, value_delimiter = ',', value_name = "NAME")]
+    #[arg(
+        long,
+        env = "TIDEGATE_CLIENT_NAMES",
+        hide_env = true,
+        value_delimiter = ',',
+        value_name = "NAME"
+    )]
     pub client_names: Vec<String>,
     /// What is asked of the clients of the admission port
-    #[arg(long, env = "TIDEGATE_CLIENT_AUTH", hide_env = true, value_enum, default_value_t)]
+    #[arg(
+        long,
+        env = "TIDEGATE_CLIENT_AUTH",
+        hide_env = true,
+        value_enum,
+        default_value_t
+    )]
     pub client_auth: ClientAuthArg,
     /// Ask no API server: facts come from --cluster files and policies from files
     #[arg(long, env = "TIDEGATE_STANDALONE", hide_env = true, action = ArgAction::SetTrue)]
     pub standalone: bool,
     /// How to reach the API server [default: from inside the cluster, then the default file]
-    #[arg(long, env = "TIDEGATE_KUBECONFIG", hide_env = true, value_name = "FILE", conflicts_with = "standalone")]
+    #[arg(
+        long,
+        env = "TIDEGATE_KUBECONFIG",
+        hide_env = true,
+        value_name = "FILE",
+        conflicts_with = "standalone"
+    )]
     pub kubeconfig: Option<PathBuf>,
     /// The context of the kubeconfig
-    #[arg(long, env = "TIDEGATE_CONTEXT", hide_env = true, value_name = "NAME", conflicts_with = "standalone")]
+    #[arg(
+        long,
+        env = "TIDEGATE_CONTEXT",
+        hide_env = true,
+        value_name = "NAME",
+        conflicts_with = "standalone"
+    )]
     pub context: Option<String>,
     /// Policy files, or directories holding them; may be given more than once
-    #[arg(long, env = "TIDEGATE_POLICY", hide_env = true, value_delimiter = ',', value_name = "PATH")]
+    #[arg(
+        long,
+        env = "TIDEGATE_POLICY",
+        hide_env = true,
+        value_delimiter = ',',
+        value_name = "PATH"
+    )]
     pub policy: Vec<PathBuf>,
     /// A shipped policy: recommended, restricted or audit; may be given more than once [default:
     /// recommended, when no --policy is given either]
-    #[arg(long, env = "TIDEGATE_PRESET", hide_env = true, value_delimiter = ',', value_name = "NAME")]
+    #[arg(
+        long,
+        env = "TIDEGATE_PRESET",
+        hide_env = true,
+        value_delimiter = ',',
+        value_name = "NAME"
+    )]
     pub preset: Vec<String>,
     /// Manifests that stand for the cluster; needs --standalone; may be given more than once
     #[arg(
@@ -92,7 +140,13 @@ pub struct ServeArgs {
     pub log_format: Option<LogFormat>,
     /// The least level that is logged: error, warn, info, debug, trace, or directives such as
     /// info,tidegate=debug
-    #[arg(long, env = "TIDEGATE_LOG_LEVEL", hide_env = true, default_value = "info", value_name = "LEVEL")]
+    #[arg(
+        long,
+        env = "TIDEGATE_LOG_LEVEL",
+        hide_env = true,
+        default_value = "info",
+        value_name = "LEVEL"
+    )]
     pub log_level: String,
     /// On SIGTERM: how long to serve on, unready, so that nobody sends new work here
     #[arg(
@@ -135,7 +189,13 @@ pub struct ServeArgs {
     )]
     pub max_inflight_bytes: usize,
     /// The connections held open at once
-    #[arg(long, env = "TIDEGATE_MAX_CONNECTIONS", hide_env = true, default_value_t = 4096, value_name = "NUMBER")]
+    #[arg(
+        long,
+        env = "TIDEGATE_MAX_CONNECTIONS",
+        hide_env = true,
+        default_value_t = 4096,
+        value_name = "NUMBER"
+    )]
     pub max_connections: usize,
 }
 

@@ -41,7 +41,9 @@ pub fn size(text: &str) -> Result<usize, String> {
     ];
     scaled(text, &units)
         .and_then(|bytes| usize::try_from(bytes).ok())
-        .ok_or_else(|| "expected a whole number of bytes, or one with KiB, MiB or GiB, such as 7MiB".into())
+        .ok_or_else(|| {
+            "expected a whole number of bytes, or one with KiB, MiB or GiB, such as 7MiB".into()
+        })
 }
 
 /// The name of a namespace: a DNS label of RFC 1123.
@@ -78,9 +80,20 @@ mod tests {
     fn durations_have_a_unit() {
         assert_eq!(duration("10s"), Ok(Duration::from_secs(10)));
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
-        assert_eq!(duration("2 m"), Ok(Duration::from_secs(120)));
-        for wrong in ["", "10", "s", "-1s", "1.5s", "10 parsecs", "99999999999999999999h"] {
-            assert!(duration(wrong).unwrap_err().contains("such as 10s"), "{wrong}");
+        assert_eq!(duration("2 m"), Ok(Duration::from_mins(2)));
+        for wrong in [
+            "",
+            "10",
+            "s",
+            "-1s",
+            "1.5s",
+            "10 parsecs",
+            "99999999999999999999h",
+        ] {
+            assert!(
+                duration(wrong).unwrap_err().contains("such as 10s"),
+                "{wrong}"
+            );
         }
     }
 
@@ -96,8 +109,15 @@ mod tests {
 
     #[test]
     fn a_time_is_rfc_3339() {
-        assert_eq!(time("2026-11-21T10:00:00Z").unwrap().unix_timestamp(), 1_795_255_200);
-        assert!(time("2026-11-21").unwrap_err().contains("2026-11-21T10:00:00Z"));
+        assert_eq!(
+            time("2026-11-21T10:00:00Z").unwrap().unix_timestamp(),
+            1_795_255_200
+        );
+        assert!(
+            time("2026-11-21")
+                .unwrap_err()
+                .contains("2026-11-21T10:00:00Z")
+        );
     }
 
     #[test]

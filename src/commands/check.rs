@@ -25,7 +25,11 @@ use super::{FINDINGS, OK, UNREADABLE, input, policies_of};
 /// When nothing could be judged; the text says why.
 pub fn run(args: &CheckArgs) -> Result<u8, String> {
     let stdin_named = |paths: &[_]| paths.iter().filter(|path| *path == Path::new("-")).count();
-    if stdin_named(&args.paths) + stdin_named(&args.cluster.cluster) + stdin_named(&args.policies.policy) > 1 {
+    if stdin_named(&args.paths)
+        + stdin_named(&args.cluster.cluster)
+        + stdin_named(&args.policies.policy)
+        > 1
+    {
         return Err("`-` is named more than once: standard input can be read once".into());
     }
     let mut stdin = io::stdin().lock();
@@ -52,7 +56,12 @@ pub fn run(args: &CheckArgs) -> Result<u8, String> {
     Ok(exit_code(&report, args.fail_on))
 }
 
-fn judge(policies: &Policies, objects: Vec<Object>, declared: &Declared, namespace: &str) -> Vec<Subject> {
+fn judge(
+    policies: &Policies,
+    objects: Vec<Object>,
+    declared: &Declared,
+    namespace: &str,
+) -> Vec<Subject> {
     let total = objects.len();
     let mut progress = Progress::start();
     let mut undeclared = BTreeSet::new();
@@ -98,7 +107,10 @@ fn render(report: &CheckReport, args: &CheckArgs) -> String {
 fn exit_code(report: &CheckReport, fail_on: FailOn) -> u8 {
     if !report.unreadable.is_empty() {
         UNREADABLE
-    } else if report.findings().any(|(_, entry)| fail_on.fails(entry.mode)) {
+    } else if report
+        .findings()
+        .any(|(_, entry)| fail_on.fails(entry.mode))
+    {
         FINDINGS
     } else {
         OK

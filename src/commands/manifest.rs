@@ -30,9 +30,17 @@ impl Manifest {
     /// Reads what the request needs from an object. A namespaced one that names no namespace is in
     /// `default_namespace`.
     pub fn new(object: &Node, default_namespace: &str) -> Manifest {
-        let text = |key| object.get(key).and_then(Node::as_str).unwrap_or_default().to_owned();
+        let text = |key| {
+            object
+                .get(key)
+                .and_then(Node::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
         let metadata = |key| {
-            let value = object.get("metadata").and_then(|metadata| metadata.get(key)?.as_str());
+            let value = object
+                .get("metadata")
+                .and_then(|metadata| metadata.get(key)?.as_str());
             value.filter(|value| !value.is_empty())
         };
         let (api_version, kind) = (text("apiVersion"), text("kind"));
@@ -97,7 +105,10 @@ mod tests {
     fn a_manifest_becomes_the_request_that_creates_it() {
         let manifest = manifest("{apiVersion: apps/v1, kind: Deployment, metadata: {name: web}}");
         let request = manifest.request();
-        assert_eq!((&*request.resource.group, &*request.resource.resource), ("apps", "deployments"));
+        assert_eq!(
+            (&*request.resource.group, &*request.resource.resource),
+            ("apps", "deployments")
+        );
         assert_eq!((&*request.name, &*request.namespace), ("web", "default"));
         assert_eq!(request.operation, Operation::Create);
     }
@@ -105,7 +116,10 @@ mod tests {
     #[test]
     fn a_namespace_is_in_itself_and_a_cluster_role_in_none() {
         let namespace = manifest("{apiVersion: v1, kind: Namespace, metadata: {name: shop}}");
-        assert_eq!((&*namespace.request().namespace, &*namespace.namespace), ("shop", ""));
+        assert_eq!(
+            (&*namespace.request().namespace, &*namespace.namespace),
+            ("shop", "")
+        );
         let role = manifest(
             "{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: a, namespace: b}}",
         );

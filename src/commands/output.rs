@@ -29,13 +29,20 @@ pub fn say(text: &str) {
 /// Says what could not be read.
 pub fn say_unreadable(unreadable: &Unreadable) {
     let source = &unreadable.source;
-    let item = source.item.map(|item| format!(", item {item}")).unwrap_or_default();
+    let item = source
+        .item
+        .map(|item| format!(", item {item}"))
+        .unwrap_or_default();
     let document = if source.document > 0 || source.item.is_some() {
         format!("document {}{item}: ", source.document)
     } else {
         String::new()
     };
-    say(&format!("error: {}: {document}{}", place(source), unreadable.error));
+    say(&format!(
+        "error: {}: {document}{}",
+        place(source),
+        unreadable.error
+    ));
 }
 
 /// The style of standard output: colours on a terminal, unless `NO_COLOR` says otherwise.
@@ -55,7 +62,9 @@ pub struct Progress {
 impl Progress {
     /// Starts the clock.
     pub fn start() -> Progress {
-        let next = io::stderr().is_terminal().then(|| Instant::now() + Duration::from_secs(1));
+        let next = io::stderr()
+            .is_terminal()
+            .then(|| Instant::now() + Duration::from_secs(1));
         Progress { next, shown: false }
     }
 

@@ -36,8 +36,12 @@ pub struct PolicyError {
 impl fmt::Display for PolicyError {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         write!(formatter, "{}: ", place(&self.source))?;
-        if self.source.document > 0 {
-            write!(formatter, "document {}: ", self.source.document)?;
+        if self.source.document > 0 || self.source.item.is_some() {
+            write!(formatter, "document {}", self.source.document)?;
+            if let Some(item) = self.source.item {
+                write!(formatter, ", item {item}")?;
+            }
+            formatter.write_str(": ")?;
         }
         if !self.field.is_empty() {
             write!(formatter, "{}: ", self.field)?;
@@ -96,7 +100,11 @@ pub fn load(
         read_path(path, stdin, &mut found, &mut errors);
     }
     let default = [preset::DEFAULT.to_owned()];
-    let presets = if paths.is_empty() && presets.is_empty() { &default } else { presets };
+    let presets = if paths.is_empty() && presets.is_empty() {
+        &default
+    } else {
+        presets
+    };
     for name in presets {
         read_preset(name, &mut found, &mut errors);
     }
@@ -107,7 +115,11 @@ pub fn load(
             Err(mut problems) => errors.append(&mut problems),
             Ok(policy) => {
                 if let Some(first) = duplicate(&policy, &policies, &known) {
-                    let message = format!("the name {:?} is taken by the policy in {}", policy.name, place(first));
+                    let message = format!(
+                        "the name {:?} is taken by the policy in {}",
+                        policy.name,
+                        place(first)
+                    );
                     errors.push(PolicyError {
                         field: "metadata.name".into(),
                         ..PolicyError::whole(&object.source, message)
@@ -130,11 +142,18 @@ pub fn load(
 }
 
 fn duplicate<'s>(policy: &Policy, policies: &[Policy], known: &[&'s Source]) -> Option<&'s Source> {
-    let position = policies.iter().position(|other| other.name == policy.name)?;
+    let position = policies
+        .iter()
+        .position(|other| other.name == policy.name)?;
     known.get(position).copied()
 }
 
-fn read_path(path: &Path, stdin: &mut dyn Read, found: &mut Vec<Object>, errors: &mut Vec<PolicyError>) {
+fn read_path(
+    path: &Path,
+    stdin: &mut dyn Read,
+    found: &mut Vec<Object>,
+    errors: &mut Vec<PolicyError>,
+) {
     let mut input = input::read(&[path.to_owned()], stdin);
     if input.objects.is_empty() && input.unreadable.is_empty() {
         let source = Source::file(&path.to_string_lossy());
@@ -148,7 +167,10 @@ fn read_preset(name: &str, found: &mut Vec<Object>, errors: &mut Vec<PolicyError
     let source = format!("preset {name}");
     let Some(text) = preset::text(name) else {
         let known: Vec<&str> = preset::ALL.iter().map(|(name, _)| *name).collect();
-        errors.push(PolicyError::whole(&Source::file("--preset"), unknown("preset", name, &known)));
+        errors.push(PolicyError::whole(
+            &Source::file("--preset"),
+            unknown("preset", name, &known),
+        ));
         return;
     };
     let (mut read, unreadable) = objects(&source, text.as_bytes().to_vec());
@@ -169,16 +191,23 @@ pub fn read_policy(object: &Object) -> Result<Policy, Vec<PolicyError>> {
         "ControlPolicy" if ours => control_policy(&object.node).map_err(|problems| {
             let mut problems = problems.0;
             problems.sort_by_key(|problem| problem.line);
-            problems.into_iter().map(|problem| PolicyError::new(&object.source, problem)).collect()
+            problems
+                .into_iter()
+                .map(|problem| PolicyError::new(&object.source, problem))
+                .collect()
         }),
-        "ImageTrust" | "ControlException" if ours => {
-            whole(format!("this version of tidegate does not know {kind} yet: leave it out"))
-        }
+        "ImageTrust" | "ControlException" if ours => whole(format!(
+            "this version of tidegate does not know {kind} yet: leave it out"
+        )),
         "PodSecurityConfiguration" | "AdmissionConfiguration" => whole(format!(
             "{kind} is no policy of tidegate: `tidegate policy lint FILE` turns it into a ControlPolicy"
         )),
         _ if ours => whole(unknown("kind", kind, &KINDS)),
-        _ if KINDS.contains(&kind) => whole(format!("apiVersion {api_version:?}: expected {API_VERSION}")),
-        _ => whole(format!("{kind} of {api_version} is no policy; expected ControlPolicy of {API_VERSION}")),
+        _ if KINDS.contains(&kind) => whole(format!(
+            "apiVersion {api_version:?}: expected {API_VERSION}"
+        )),
+        _ => whole(format!(
+            "{kind} of {api_version} is no policy; expected ControlPolicy of {API_VERSION}"
+        )),
     }
 }

@@ -3,5 +3,7 @@
 pub mod lint;
 pub mod show;
 
+mod effective;
 mod levels;
+mod origin;
 mod upstream;

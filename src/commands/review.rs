@@ -31,7 +31,10 @@ use super::{OK, UNREADABLE, input, policies_of};
 pub fn run(args: &ReviewArgs) -> Result<u8, String> {
     let dash = Path::new("-");
     let others = args.cluster.cluster.iter().chain(&args.policies.policy);
-    let named = others.chain([&args.file]).filter(|path| *path == dash).count();
+    let named = others
+        .chain([&args.file])
+        .filter(|path| *path == dash)
+        .count();
     if named > 1 {
         return Err("`-` is named more than once: standard input can be read once".into());
     }
@@ -45,7 +48,11 @@ pub fn run(args: &ReviewArgs) -> Result<u8, String> {
         declared.add(&object.node, &args.namespace);
     }
     let text = read(&args.file, &mut stdin)?;
-    let name = if args.file == dash { input::STDIN.to_owned() } else { args.file.to_string_lossy().into_owned() };
+    let name = if args.file == dash {
+        input::STDIN.to_owned()
+    } else {
+        args.file.to_string_lossy().into_owned()
+    };
     let mut session = Session {
         policies: &loaded.policies,
         declared,
@@ -56,7 +63,11 @@ pub fn run(args: &ReviewArgs) -> Result<u8, String> {
             ..CheckReport::default()
         },
     };
-    session.report.unreadable.iter().for_each(output::say_unreadable);
+    session
+        .report
+        .unreadable
+        .iter()
+        .for_each(output::say_unreadable);
     let bodies = bodies(&text);
     if bodies.is_empty() {
         output::say("note: there is no review in the input");
@@ -71,21 +82,33 @@ pub fn run(args: &ReviewArgs) -> Result<u8, String> {
     if args.output == ReviewOutput::Text {
         output::print(&console::render(&session.report, output::style()))?;
     }
-    Ok(if session.report.unreadable.is_empty() { OK } else { UNREADABLE })
+    Ok(if session.report.unreadable.is_empty() {
+        OK
+    } else {
+        UNREADABLE
+    })
 }
 
 fn read(file: &Path, stdin: &mut dyn Read) -> Result<Vec<u8>, String> {
     let name = file.to_string_lossy();
     let limit = u64::try_from(input::MAX_TOTAL_BYTES).unwrap_or(u64::MAX);
     let mut text = Vec::new();
-    let mut take = |reader: &mut dyn Read| reader.take(limit.saturating_add(1)).read_to_end(&mut text);
-    let read = if file == Path::new("-") { take(stdin) } else { File::open(file).and_then(|mut file| take(&mut file)) };
+    let mut take =
+        |reader: &mut dyn Read| reader.take(limit.saturating_add(1)).read_to_end(&mut text);
+    let read = if file == Path::new("-") {
+        take(stdin)
+    } else {
+        File::open(file).and_then(|mut file| take(&mut file))
+    };
     read.map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => format!("{name}: no such file: check the path"),
         _ => format!("{name}: cannot be read: {error}"),
     })?;
     if text.len() > input::MAX_TOTAL_BYTES {
-        return Err(format!("{name}: larger than {} MiB: split it", input::MAX_TOTAL_BYTES >> 20));
+        return Err(format!(
+            "{name}: larger than {} MiB: split it",
+            input::MAX_TOTAL_BYTES >> 20
+        ));
     }
     Ok(text)
 }
@@ -143,9 +166,16 @@ fn subject(source: Source, input: &Input<'_>, verdict: &Verdict) -> Subject {
         source,
         api_version: request.kind.api_version().into_owned(),
         kind: request.kind.kind.to_string(),
-        namespace: if itself { String::new() } else { request.namespace.to_string() },
+        namespace: if itself {
+            String::new()
+        } else {
+            request.namespace.to_string()
+        },
         name: request.name.to_string(),
-        generate_name: input.object().map(|object| object.metadata.generate_name.to_string()).unwrap_or_default(),
+        generate_name: input
+            .object()
+            .map(|object| object.metadata.generate_name.to_string())
+            .unwrap_or_default(),
         allowed: true,
         findings: Vec::new(),
     };

@@ -30,7 +30,11 @@ impl Declared {
     /// `default_namespace`.
     pub fn add(&mut self, object: &Node, default_namespace: &str) {
         let text = |key| object.get(key).and_then(Node::as_str);
-        let metadata = |key| object.get("metadata").and_then(|metadata| metadata.get(key)?.as_str());
+        let metadata = |key| {
+            object
+                .get("metadata")
+                .and_then(|metadata| metadata.get(key)?.as_str())
+        };
         let name = metadata("name").unwrap_or_default();
         match (text("apiVersion"), text("kind")) {
             (Some("v1"), Some("Namespace")) if !name.is_empty() => {
@@ -40,7 +44,11 @@ impl Declared {
                 let namespace = metadata("namespace").unwrap_or(default_namespace);
                 let pods = self.pods.entry(namespace.into()).or_default();
                 let json = object.to_json().into_boxed_str();
-                if let Some(known) = pods.by_name.get(name).and_then(|index| pods.json.get_mut(*index)) {
+                if let Some(known) = pods
+                    .by_name
+                    .get(name)
+                    .and_then(|index| pods.json.get_mut(*index))
+                {
                     *known = json;
                     return;
                 }
@@ -71,7 +79,11 @@ impl Declared {
             };
         }
         if needs.existing_pods {
-            let pods = self.pods.get(namespace).map(|pods| &*pods.json).unwrap_or_default();
+            let pods = self
+                .pods
+                .get(namespace)
+                .map(|pods| &*pods.json)
+                .unwrap_or_default();
             facts.existing_pods = Fact::Known(ExistingPods {
                 pods: pods.iter().take(EXISTING_PODS_LIMIT).cloned().collect(),
                 total: pods.len(),
@@ -82,7 +94,9 @@ impl Declared {
 }
 
 fn labels(namespace: &Node, name: &str) -> Result<Labels, String> {
-    let labels = namespace.get("metadata").and_then(|metadata| metadata.get("labels"));
+    let labels = namespace
+        .get("metadata")
+        .and_then(|metadata| metadata.get("labels"));
     let entries = match labels.map(|labels| &labels.value) {
         None => &[][..],
         Some(Value::Map(entries)) => entries,
@@ -91,7 +105,10 @@ fn labels(namespace: &Node, name: &str) -> Result<Labels, String> {
     let label = |(key, node): &(String, Node)| match &node.value {
         Value::String(value) => Ok((key.clone(), value.clone())),
         Value::Null => Ok((key.clone(), String::new())),
-        _ => Err(format!("label {key:?} of namespace {name:?} is {}, not a string", node.describe())),
+        _ => Err(format!(
+            "label {key:?} of namespace {name:?} is {}, not a string",
+            node.describe()
+        )),
     };
     let own = [Ok((NAME_LABEL.to_owned(), name.to_owned()))];
     entries.iter().map(label).chain(own).collect()
@@ -117,12 +134,17 @@ mod tests {
 
     #[test]
     fn a_namespace_has_its_labels_and_its_name() {
-        let declared = declared("{apiVersion: v1, kind: Namespace, metadata: {name: shop, labels: {team: a}}}");
+        let declared = declared(
+            "{apiVersion: v1, kind: Namespace, metadata: {name: shop, labels: {team: a}}}",
+        );
         let Fact::Known(labels) = declared.facts(NAMESPACE, "shop").namespace else {
             panic!("the labels are known");
         };
         let pairs: Vec<_> = labels.iter().collect();
-        assert_eq!(pairs, [("kubernetes.io/metadata.name", "shop"), ("team", "a")]);
+        assert_eq!(
+            pairs,
+            [("kubernetes.io/metadata.name", "shop"), ("team", "a")]
+        );
         assert!(declared.declares("shop"));
     }
 
@@ -137,7 +159,9 @@ mod tests {
     #[test]
     fn labels_that_cannot_be_read_are_unavailable_and_not_empty() {
         for labels in ["{team: 7}", "[a]"] {
-            let text = format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: shop, labels: {labels}}}}}");
+            let text = format!(
+                "{{apiVersion: v1, kind: Namespace, metadata: {{name: shop, labels: {labels}}}}}"
+            );
             let facts = declared(&text).facts(NAMESPACE, "shop");
             assert!(matches!(facts.namespace, Fact::Unavailable(_)), "{labels}");
         }

@@ -17,7 +17,13 @@ pub fn text(controls: &[&Control], style: Style) -> String {
         if position > 0 {
             out.push('\n');
         }
-        let _ = writeln!(out, "{}  {} ({})", style.bold(control.id), control.title, control.area.as_str());
+        let _ = writeln!(
+            out,
+            "{}  {} ({})",
+            style.bold(control.id),
+            control.title,
+            control.area.as_str()
+        );
         let _ = writeln!(out, "\n  {}", wrapped(control.description, "  "));
         let _ = writeln!(out, "\n  {}", style.bold("Checks"));
         for check in control.checks {
@@ -25,7 +31,11 @@ pub fn text(controls: &[&Control], style: Style) -> String {
             let _ = writeln!(out, "      {}", wrapped(check.summary, "      "));
             let _ = writeln!(out, "      fix: {}", wrapped(check.fix, "      "));
             if !check.fields.is_empty() {
-                let _ = writeln!(out, "      {}", style.dim(&wrapped(&check.fields.join(", "), "      ")));
+                let _ = writeln!(
+                    out,
+                    "      {}",
+                    style.dim(&wrapped(&check.fields.join(", "), "      "))
+                );
             }
         }
         let _ = writeln!(out, "\n  {}", style.bold("Settings"));
@@ -33,7 +43,11 @@ pub fn text(controls: &[&Control], style: Style) -> String {
             out.push_str("    none\n");
         }
         for setting in control.settings {
-            let _ = writeln!(out, "    {}", style.bold(&format!("settings.{}", setting.name)));
+            let _ = writeln!(
+                out,
+                "    {}",
+                style.bold(&format!("settings.{}", setting.name))
+            );
             let _ = writeln!(out, "      {}", wrapped(setting.doc, "      "));
             let _ = writeln!(out, "      values: {}", wrapped(setting.values, "      "));
             let _ = writeln!(out, "      default: {}", wrapped(setting.default, "      "));
@@ -171,13 +185,20 @@ pub fn markdown(controls: &[&Control]) -> String {
     for control in controls {
         section(control, &mut out);
     }
-    let _ = writeln!(out, "\n## Checks of every control\n\nNothing unknown is allowed by accident.\n");
+    let _ = writeln!(
+        out,
+        "\n## Checks of every control\n\nNothing unknown is allowed by accident.\n"
+    );
     checks(&Check::EVERY_CONTROL, &mut out);
     out
 }
 
 fn section(control: &Control, out: &mut String) {
-    let _ = writeln!(out, "\n## {}\n\n{}\n\n### Checks\n", control.id, control.description);
+    let _ = writeln!(
+        out,
+        "\n## {}\n\n{}\n\n### Checks\n",
+        control.id, control.description
+    );
     checks(control.checks, out);
     out.push_str("\n### Settings\n\n");
     if control.settings.is_empty() {
@@ -199,14 +220,23 @@ fn section(control: &Control, out: &mut String) {
     out.push_str("\n### Examples\n");
     for example in control.examples {
         let manifest = example.manifest.trim_end();
-        let _ = writeln!(out, "\n`{}` {}:\n\n```yaml\n{manifest}\n```", example.name, outcome(example.fails));
+        let _ = writeln!(
+            out,
+            "\n`{}` {}:\n\n```yaml\n{manifest}\n```",
+            example.name,
+            outcome(example.fails)
+        );
     }
 }
 
 fn checks(checks: &[&Check], out: &mut String) {
     out.push_str("| check | demands | fix | fields |\n|---|---|---|---|\n");
     for check in checks {
-        let fields: Vec<String> = check.fields.iter().map(|field| format!("`{}`", cell(field))).collect();
+        let fields: Vec<String> = check
+            .fields
+            .iter()
+            .map(|field| format!("`{}`", cell(field)))
+            .collect();
         let _ = writeln!(
             out,
             "| `{}` | {} | {} | {} |",

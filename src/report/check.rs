@@ -64,7 +64,10 @@ pub struct Entry {
     pub policy: String,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature serde asks for"
+)]
 fn as_str<S: serde::Serializer>(mode: &Mode, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(mode.as_str())
 }
@@ -79,9 +82,17 @@ impl Entry {
             mode: finding.mode,
             message: violation.message.clone(),
             fields: violation.fields.iter().map(FieldPath::to_string).collect(),
-            lines: violation.fields.iter().map(|field| line_of(object, field)).collect(),
+            lines: violation
+                .fields
+                .iter()
+                .map(|field| line_of(object, field))
+                .collect(),
             fix: violation.fix.clone().into_owned(),
-            policy: finding.policies.first().map(ToString::to_string).unwrap_or_default(),
+            policy: finding
+                .policies
+                .first()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
         }
     }
 
@@ -92,7 +103,11 @@ impl Entry {
 
     /// The line of the first field; `otherwise` if there is none.
     pub fn line_or(&self, otherwise: u32) -> u32 {
-        self.lines.first().copied().filter(|line| *line > 0).unwrap_or(otherwise)
+        self.lines
+            .first()
+            .copied()
+            .filter(|line| *line > 0)
+            .unwrap_or(otherwise)
     }
 }
 
@@ -100,7 +115,11 @@ impl Subject {
     /// Takes over a verdict on `object`.
     pub fn judge(&mut self, verdict: &Verdict, object: &Node) {
         self.allowed = verdict.allowed();
-        self.findings = verdict.findings.iter().map(|finding| Entry::new(finding, object)).collect();
+        self.findings = verdict
+            .findings
+            .iter()
+            .map(|finding| Entry::new(finding, object))
+            .collect();
     }
 
     /// `Pod shop/web`, `ClusterRole admin`, `Job shop/backup-…`.
@@ -129,8 +148,12 @@ fn line_of(object: &Node, field: &FieldPath) -> u32 {
     let (mut node, mut rest) = (object, field.as_str());
     loop {
         let child = match &node.value {
-            Value::Map(entries) => entries.iter().find_map(|(key, child)| Some((child, after_key(rest, key)?))),
-            Value::List(elements) => after_index(rest).and_then(|(index, rest)| Some((elements.get(index)?, rest))),
+            Value::Map(entries) => entries
+                .iter()
+                .find_map(|(key, child)| Some((child, after_key(rest, key)?))),
+            Value::List(elements) => {
+                after_index(rest).and_then(|(index, rest)| Some((elements.get(index)?, rest)))
+            }
             _ => None,
         };
         match child {
@@ -145,7 +168,9 @@ fn after_key<'p>(path: &'p str, key: &str) -> Option<&'p str> {
     let plain = path.strip_prefix('.').unwrap_or(path);
     let quoted = || {
         let inner = path.strip_prefix("[\"")?;
-        let escaped = key.contains(|character: char| character == '"' || character == '\\' || character.is_control());
+        let escaped = key.contains(|character: char| {
+            character == '"' || character == '\\' || character.is_control()
+        });
         if !escaped {
             return inner.strip_prefix(key)?.strip_prefix("\"]");
         }
@@ -202,10 +227,18 @@ impl CheckReport {
 
     /// The counts.
     pub fn summary(&self) -> Summary {
-        let count = |mode| self.findings().filter(|(_, entry)| entry.mode == mode).count();
+        let count = |mode| {
+            self.findings()
+                .filter(|(_, entry)| entry.mode == mode)
+                .count()
+        };
         Summary {
             subjects: self.subjects.len(),
-            denied: self.subjects.iter().filter(|subject| !subject.allowed).count(),
+            denied: self
+                .subjects
+                .iter()
+                .filter(|subject| !subject.allowed)
+                .count(),
             findings: Counts {
                 enforce: count(Mode::Enforce),
                 warn: count(Mode::Warn),
@@ -247,8 +280,17 @@ mod tests {
         let node = parse(text).remove(0).unwrap().node;
         let containers = || FieldPath::of("spec").field("containers");
         assert_eq!(line_of(&node, &containers().index(1).field("image")), 6);
-        assert_eq!(line_of(&node, &containers().index(1).field("securityContext.privileged")), 5);
-        assert_eq!(line_of(&node, &FieldPath::of("spec").key("a.b/c").key("d")), 8);
+        assert_eq!(
+            line_of(
+                &node,
+                &containers().index(1).field("securityContext.privileged")
+            ),
+            5
+        );
+        assert_eq!(
+            line_of(&node, &FieldPath::of("spec").key("a.b/c").key("d")),
+            8
+        );
         assert_eq!(line_of(&node, &FieldPath::of("metadata.labels")), 1);
         assert_eq!(line_of(&node, &FieldPath::of("spec.container")), 3);
         assert_eq!(line_of(&node, &FieldPath::root()), 1);
@@ -256,7 +298,10 @@ mod tests {
 
     #[test]
     fn keys_that_need_quotes_are_found() {
-        let node = parse("metadata:\n  labels:\n    'a.b/c': x\n    \"q\\\"\\n\": y\n    a: z\n").remove(0).unwrap().node;
+        let node = parse("metadata:\n  labels:\n    'a.b/c': x\n    \"q\\\"\\n\": y\n    a: z\n")
+            .remove(0)
+            .unwrap()
+            .node;
         let labels = || FieldPath::of("metadata.labels");
         for (key, line) in [("a.b/c", 3), ("q\"\n", 4), ("a", 5), ("absent", 3)] {
             assert_eq!(line_of(&node, &labels().key(key)), line, "{key:?}");

@@ -50,7 +50,11 @@ impl Style {
 /// The report for reading: what was found, object by object, and a summary.
 pub fn render(report: &CheckReport, style: Style) -> String {
     let mut text = String::new();
-    for subject in report.subjects.iter().filter(|subject| !subject.findings.is_empty()) {
+    for subject in report
+        .subjects
+        .iter()
+        .filter(|subject| !subject.findings.is_empty())
+    {
         render_subject(subject, style, &mut text);
         text.push('\n');
     }
@@ -61,19 +65,31 @@ pub fn render(report: &CheckReport, style: Style) -> String {
 /// `a.yaml:7`, or only the file where there is no line.
 pub fn place(source: &Source) -> String {
     let path = visible(&source.path);
-    if source.line == 0 { path.into_owned() } else { format!("{path}:{}", source.line) }
+    if source.line == 0 {
+        path.into_owned()
+    } else {
+        format!("{path}:{}", source.line)
+    }
 }
 
 fn render_subject(subject: &Subject, style: Style, out: &mut String) {
     let title = visible(&subject.title()).into_owned();
-    let advised = subject.findings.iter().any(|entry| entry.mode == Mode::Enforce);
+    let advised = subject
+        .findings
+        .iter()
+        .any(|entry| entry.mode == Mode::Enforce);
     let outcome = match (subject.allowed, advised) {
         (false, _) => style.mode(Mode::Enforce, "denied"),
         // What is found in a template denies the pods and not what makes them.
         (true, true) => style.mode(Mode::Enforce, "allowed, but its pods would be denied"),
         (true, false) => style.dim("allowed"),
     };
-    let _ = writeln!(out, "{}  {}  {outcome}", place(&subject.source), style.bold(&title));
+    let _ = writeln!(
+        out,
+        "{}  {}  {outcome}",
+        place(&subject.source),
+        style.bold(&title)
+    );
     for entry in &subject.findings {
         render_entry(entry, style, out);
     }
@@ -81,7 +97,12 @@ fn render_subject(subject: &Subject, style: Style, out: &mut String) {
 
 fn render_entry(entry: &Entry, style: Style, out: &mut String) {
     let mode = format!("{:<7}", entry.mode);
-    let _ = writeln!(out, "  {}  {}", style.mode(entry.mode, &mode), style.bold(&entry.rule()));
+    let _ = writeln!(
+        out,
+        "  {}  {}",
+        style.mode(entry.mode, &mode),
+        style.bold(&entry.rule())
+    );
     let mut detail = |text: &str| {
         let _ = writeln!(out, "           {}", visible(text));
     };
@@ -94,14 +115,21 @@ fn render_entry(entry: &Entry, style: Style, out: &mut String) {
         }
     }
     if entry.fields.len() > FIELDS_SHOWN {
-        detail(&format!("and {} more", count(entry.fields.len() - FIELDS_SHOWN, "field", "fields")));
+        detail(&format!(
+            "and {} more",
+            count(entry.fields.len() - FIELDS_SHOWN, "field", "fields")
+        ));
     }
     detail(&format!("fix: {}", entry.fix));
 }
 
 fn render_summary(report: &CheckReport, style: Style, out: &mut String) {
     let summary = report.summary();
-    let found = report.subjects.iter().filter(|subject| !subject.findings.is_empty()).count();
+    let found = report
+        .subjects
+        .iter()
+        .filter(|subject| !subject.findings.is_empty())
+        .count();
     let mut parts = vec![count(summary.subjects, "object", "objects")];
     if summary.denied > 0 {
         parts.push(format!("{} denied", summary.denied));
@@ -113,13 +141,27 @@ fn render_summary(report: &CheckReport, style: Style, out: &mut String) {
     if counts.total() == 0 {
         parts.push("no findings".into());
     } else {
-        let modes = [(counts.enforce, "enforce"), (counts.warn, "warn"), (counts.audit, "audit")];
-        let modes: Vec<String> =
-            modes.iter().filter(|(number, _)| *number > 0).map(|(number, name)| format!("{number} {name}")).collect();
-        parts.push(format!("{} ({})", count(counts.total(), "finding", "findings"), modes.join(", ")));
+        let modes = [
+            (counts.enforce, "enforce"),
+            (counts.warn, "warn"),
+            (counts.audit, "audit"),
+        ];
+        let modes: Vec<String> = modes
+            .iter()
+            .filter(|(number, _)| *number > 0)
+            .map(|(number, name)| format!("{number} {name}"))
+            .collect();
+        parts.push(format!(
+            "{} ({})",
+            count(counts.total(), "finding", "findings"),
+            modes.join(", ")
+        ));
     }
     if summary.unreadable > 0 {
-        parts.push(format!("{} could not be read", count(summary.unreadable, "document", "documents")));
+        parts.push(format!(
+            "{} could not be read",
+            count(summary.unreadable, "document", "documents")
+        ));
     }
     let _ = writeln!(out, "{}", style.bold(&parts.join(", ")));
 }
@@ -133,7 +175,10 @@ mod tests {
         let plain = Style { colour: false };
         let colourful = Style { colour: true };
         assert_eq!(plain.mode(Mode::Enforce, "enforce"), "enforce");
-        assert_eq!(colourful.mode(Mode::Enforce, "enforce"), "\u{1b}[31menforce\u{1b}[0m");
+        assert_eq!(
+            colourful.mode(Mode::Enforce, "enforce"),
+            "\u{1b}[31menforce\u{1b}[0m"
+        );
         assert!(render(&CheckReport::default(), colourful).starts_with("\u{1b}[1m0 objects"));
     }
 }

@@ -13,20 +13,34 @@ use super::text::visible;
 /// The report as XML. A finding whose mode `fails` is a failed test case, any other a skipped one,
 /// which CI systems show without turning red; what could not be read is an error.
 pub fn render(report: &CheckReport, fails: impl Fn(Mode) -> bool) -> String {
-    let failures = report.findings().filter(|(_, entry)| fails(entry.mode)).count();
+    let failures = report
+        .findings()
+        .filter(|(_, entry)| fails(entry.mode))
+        .count();
     let skipped = report.findings().count() - failures;
-    let passed = report.subjects.iter().filter(|subject| subject.findings.is_empty()).count();
+    let passed = report
+        .subjects
+        .iter()
+        .filter(|subject| subject.findings.is_empty())
+        .count();
     let errors = report.unreadable.len();
     let tests = failures + skipped + passed + errors;
     let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    let _ = writeln!(xml, "<testsuites tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\">");
+    let _ = writeln!(
+        xml,
+        "<testsuites tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\">"
+    );
     let _ = writeln!(
         xml,
         "  <testsuite name=\"tidegate check\" tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\" skipped=\"{skipped}\">"
     );
     for subject in &report.subjects {
         if subject.findings.is_empty() {
-            let _ = writeln!(xml, "    {}/>", opening(subject, &subject.title(), subject.source.line));
+            let _ = writeln!(
+                xml,
+                "    {}/>",
+                opening(subject, &subject.title(), subject.source.line)
+            );
         }
         for entry in &subject.findings {
             finding(subject, entry, fails(entry.mode), &mut xml);
@@ -36,7 +50,11 @@ pub fn render(report: &CheckReport, fails: impl Fn(Mode) -> bool) -> String {
         let path = attribute(&unreadable.source.path);
         let name = attribute(&format!("document {}", unreadable.source.document));
         let message = attribute(&unreadable.error);
-        let text = attribute(&format!("{}: {}", place(&unreadable.source), unreadable.error));
+        let text = attribute(&format!(
+            "{}: {}",
+            place(&unreadable.source),
+            unreadable.error
+        ));
         let _ = writeln!(
             xml,
             "    <testcase classname=\"{path}\" name=\"{name}\" file=\"{path}\">\n      \
@@ -49,7 +67,11 @@ pub fn render(report: &CheckReport, fails: impl Fn(Mode) -> bool) -> String {
 
 fn finding(subject: &Subject, entry: &Entry, fails: bool, xml: &mut String) {
     let name = format!("{} {}", subject.title(), entry.rule());
-    let _ = writeln!(xml, "    {}>", opening(subject, &name, entry.line_or(subject.source.line)));
+    let _ = writeln!(
+        xml,
+        "    {}>",
+        opening(subject, &name, entry.line_or(subject.source.line))
+    );
     let message = attribute(&entry.message);
     if fails {
         let fields = if entry.fields.is_empty() {
@@ -65,7 +87,11 @@ fn finding(subject: &Subject, entry: &Entry, fails: bool, xml: &mut String) {
             attribute(&entry.fix),
         );
     } else {
-        let _ = writeln!(xml, "      <skipped message=\"{}: {message}\"/>", entry.mode);
+        let _ = writeln!(
+            xml,
+            "      <skipped message=\"{}: {message}\"/>",
+            entry.mode
+        );
     }
     xml.push_str("    </testcase>\n");
 }
@@ -100,6 +126,9 @@ mod tests {
 
     #[test]
     fn no_text_breaks_the_xml() {
-        assert_eq!(attribute("<a b=\"c\">&\u{1}\n\u{ffff}"), "&lt;a b=&quot;c&quot;&gt;&amp;\\u{1}\\n\u{fffd}");
+        assert_eq!(
+            attribute("<a b=\"c\">&\u{1}\n\u{ffff}"),
+            "&lt;a b=&quot;c&quot;&gt;&amp;\\u{1}\\n\u{fffd}"
+        );
     }
 }

@@ -10,14 +10,20 @@ use crate::document::source::{Source, Unreadable};
 
 use super::check::{CheckReport, Entry, Subject};
 
-const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+const SCHEMA: &str =
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
 /// The report as one SARIF log with one run.
 pub fn render(report: &CheckReport) -> String {
-    let rules: Vec<(String, Value)> = controls::ALL.iter().flat_map(|control| rules(control)).collect();
+    let rules: Vec<(String, Value)> = controls::ALL
+        .iter()
+        .flat_map(|control| rules(control))
+        .collect();
     let index = |rule: &str| rules.iter().position(|(id, _)| id == rule);
-    let results: Vec<Value> =
-        report.findings().map(|(subject, entry)| result(subject, entry, index(&entry.rule()))).collect();
+    let results: Vec<Value> = report
+        .findings()
+        .map(|(subject, entry)| result(subject, entry, index(&entry.rule())))
+        .collect();
     let notifications: Vec<Value> = report.unreadable.iter().map(notification).collect();
     super::text::json(&json!({
         "$schema": SCHEMA,
@@ -40,40 +46,57 @@ pub fn render(report: &CheckReport) -> String {
 /// Every check of a control, also those every control has.
 fn rules(control: &Control) -> impl Iterator<Item = (String, Value)> {
     let every = Check::EVERY_CONTROL.iter().copied();
-    control.checks.iter().copied().chain(every).map(move |check| {
-        let id = format!("{}/{}", control.id, check.id);
-        let rule = json!({
-            "id": id,
-            "name": name(check.id),
-            "shortDescription": {"text": check.summary},
-            "fullDescription": {"text": format!("{}: {}", control.title, check.summary)},
-            "help": {
-                "text": format!("{} Fix: {}", check.summary, check.fix),
-                "markdown": format!("{}\n\n**Fix:** {}", check.summary, check.fix),
-            },
-            "properties": {
-                "area": control.area.as_str(),
-                "tags": ["security", "kubernetes", control.area.as_str()],
-            },
-        });
-        (id, rule)
-    })
+    control
+        .checks
+        .iter()
+        .copied()
+        .chain(every)
+        .map(move |check| {
+            let id = format!("{}/{}", control.id, check.id);
+            let rule = json!({
+                "id": id,
+                "name": name(check.id),
+                "shortDescription": {"text": check.summary},
+                "fullDescription": {"text": format!("{}: {}", control.title, check.summary)},
+                "help": {
+                    "text": format!("{} Fix: {}", check.summary, check.fix),
+                    "markdown": format!("{}\n\n**Fix:** {}", check.summary, check.fix),
+                },
+                "properties": {
+                    "area": control.area.as_str(),
+                    "tags": ["security", "kubernetes", control.area.as_str()],
+                },
+            });
+            (id, rule)
+        })
 }
 
 /// A rule's name, which SARIF wants readable: `runAsNonRoot` as `RunAsNonRoot`.
 fn name(check: &str) -> String {
     let mut letters = check.chars();
-    letters.next().map(|first| first.to_ascii_uppercase().to_string() + letters.as_str()).unwrap_or_default()
+    letters
+        .next()
+        .map(|first| first.to_ascii_uppercase().to_string() + letters.as_str())
+        .unwrap_or_default()
 }
 
 fn result(subject: &Subject, entry: &Entry, rule: Option<usize>) -> Value {
     let fields = entry.fields.iter().zip(&entry.lines);
     let locations: Vec<Value> = if entry.fields.is_empty() {
-        vec![location(&subject.source, subject.source.line, subject, None)]
+        vec![location(
+            &subject.source,
+            subject.source.line,
+            subject,
+            None,
+        )]
     } else {
         fields
             .map(|(field, line)| {
-                let line = if *line == 0 { subject.source.line } else { *line };
+                let line = if *line == 0 {
+                    subject.source.line
+                } else {
+                    *line
+                };
                 location(&subject.source, line, subject, Some(field))
             })
             .collect()
@@ -110,7 +133,9 @@ fn level(mode: Mode) -> &'static str {
 fn location(source: &Source, line: u32, subject: &Subject, field: Option<&str>) -> Value {
     let title = subject.title();
     let logical = match field {
-        Some(field) => json!({"name": field, "fullyQualifiedName": format!("{title} {field}"), "kind": "member"}),
+        Some(field) => {
+            json!({"name": field, "fullyQualifiedName": format!("{title} {field}"), "kind": "member"})
+        }
         None => json!({"name": title, "fullyQualifiedName": title, "kind": "object"}),
     };
     json!({"physicalLocation": physical(source, line), "logicalLocations": [logical]})
@@ -139,7 +164,9 @@ fn uri(path: &str) -> String {
     let mut uri = String::from(if path.starts_with('/') { "file://" } else { "" });
     for byte in path.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'.' | b'_' | b'~' => uri.push(byte.into()),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'.' | b'_' | b'~' => {
+                uri.push(byte.into());
+            }
             other => {
                 let _ = write!(uri, "%{other:02X}");
             }

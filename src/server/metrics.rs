@@ -321,6 +321,7 @@ mod tests {
             r#"tidegate_verdicts_total{verdict="deny"} 1"#,
             r#"tidegate_findings_total{control="pod-security",check="hostPorts",mode="warn"} 1"#,
             r#"tidegate_request_duration_seconds_bucket{le="0.00005",endpoint="validate"} 1"#,
+            r#"tidegate_request_duration_seconds_bucket{le="+Inf",endpoint="validate"} 1"#,
             r#"tidegate_request_duration_seconds_count{endpoint="validate"} 1"#,
         ] {
             assert!(text.lines().any(|l| l == line), "{line}\n{text}");

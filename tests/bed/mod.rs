@@ -32,7 +32,6 @@ mod tidegate;
 mod webhook;
 
 use std::fmt::Write as _;
-use std::net::{Ipv4Addr, TcpListener};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -189,11 +188,7 @@ impl Bed {
         let folder = setup::run_folder();
         let janitor = process::remove_at_exit(&folder);
         let services = setup::free_service_range();
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = setup::free_address().port();
         let authority = Authority::new("bed");
         setup::write_files(&folder, &authority, port);
 

@@ -11,7 +11,7 @@ use super::process::Process;
 /// Where the programs are.
 pub fn programs() -> PathBuf {
     let folder = match std::env::var_os("KUBEBUILDER_ASSETS") {
-        Some(folder) if !folder.is_empty() => PathBuf::from(folder),
+        Some(folder) if !folder.is_empty() => std::path::absolute(folder).unwrap(),
         _ => Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bed/bin"),
     };
     for program in [
@@ -48,18 +48,33 @@ pub fn run_folder() -> PathBuf {
 
 /// A random 127.X.Y.0/24 in which nobody listens on the first Service's address, as `127.X.Y`.
 pub fn free_service_range() -> String {
-    use std::hash::{BuildHasher, Hasher};
     loop {
-        let random = std::collections::hash_map::RandomState::new()
-            .build_hasher()
-            .finish()
-            .to_le_bytes();
-        let (x, y) = (random[0].clamp(1, 254), random[1]);
-        let first = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, x, y, 1)), 0);
-        if TcpListener::bind(first).is_ok() {
+        let [x, y, ..] = random();
+        let x = x.clamp(1, 254);
+        if TcpListener::bind((Ipv4Addr::new(127, x, y, 1), 0)).is_ok() {
             return format!("127.{x}.{y}");
         }
     }
+}
+
+/// An address on loopback that was free a moment ago. Its port is below those that Linux gives to
+/// outgoing connections, so that none of them can take it before it is listened on.
+pub fn free_address() -> SocketAddr {
+    loop {
+        let [low, high, ..] = random();
+        let port = 20_000 + u16::from_le_bytes([low, high]) % 12_000;
+        let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+}
+
+/// Random enough to keep beds on one machine apart: the keys of the standard library's hash maps.
+fn random() -> [u8; 8] {
+    use std::hash::{BuildHasher, Hasher};
+    let state = std::collections::hash_map::RandomState::new();
+    state.build_hasher().finish().to_le_bytes()
 }
 
 /// Writes certificates, keys, kubeconfigs and the audit policy into the bed's folder.

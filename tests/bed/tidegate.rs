@@ -11,6 +11,7 @@ use serde_json::json;
 use super::options::TidegateOptions;
 use super::process::Process;
 use super::relay::{self, Relay};
+use super::setup;
 use super::webhook::Registration;
 use super::{Answer, Bed, Call, Direct, compliant_pod};
 
@@ -223,11 +224,11 @@ impl<'a> Tidegate<'a> {
     fn launch(&mut self, replicas: usize, relayed: bool) {
         for index in 0..replicas {
             let serves = if relayed {
-                free_address()
+                setup::free_address()
             } else {
                 self.address
             };
-            let ops = free_address();
+            let ops = setup::free_address();
             let process = self.launch_one(index, serves, ops);
             self.replicas.push(Replica {
                 process,
@@ -331,12 +332,4 @@ fn make_service(bed: &Bed, namespace: &str, port: u16) -> SocketAddr {
     ));
     let ip = made.body["spec"]["clusterIP"].as_str().unwrap();
     SocketAddr::new(ip.parse().unwrap(), port)
-}
-
-/// An address on loopback that was free a moment ago.
-fn free_address() -> SocketAddr {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .unwrap()
-        .local_addr()
-        .unwrap()
 }

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 /// Modules of the pure half: `src/<name>.rs` and everything in `src/<name>/`.
 const PURE: [&str; 11] = [
-    "objects", "json", "review", "subject", "path", "control", "controls", "policy", "facts", "evaluate", "document",
+    "objects", "json", "review", "subject", "path", "control", "controls", "policy", "facts",
+    "evaluate", "document",
 ];
 
 /// Also pure; apart, because the list above reads in the order of the crate's documentation.
@@ -13,9 +14,26 @@ const RENDERERS: &str = "report";
 /// What the pure half must not name: asynchrony, the clock, the environment, files, the network,
 /// other processes, and the crates that bring them.
 const FORBIDDEN: [&str; 20] = [
-    "async ", ".await", "tokio", "hyper", "axum", "kube::", "k8s_openapi", "reqwest", "rustls", "tracing::",
-    "std::fs", "std::env", "std::net", "std::thread", "std::process", "SystemTime", "Instant", "OffsetDateTime::now",
-    "println!", "crate::commands",
+    "async ",
+    ".await",
+    "tokio",
+    "hyper",
+    "axum",
+    "kube::",
+    "k8s_openapi",
+    "reqwest",
+    "rustls",
+    "tracing::",
+    "std::fs",
+    "std::env",
+    "std::net",
+    "std::thread",
+    "std::process",
+    "SystemTime",
+    "Instant",
+    "OffsetDateTime::now",
+    "println!",
+    "crate::commands",
 ];
 
 /// The longest file, in lines.
@@ -42,7 +60,11 @@ fn files(folder: &Path) -> Vec<(String, String)> {
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let name = path.strip_prefix(source()).unwrap().to_string_lossy().into_owned();
+                let name = path
+                    .strip_prefix(source())
+                    .unwrap()
+                    .to_string_lossy()
+                    .into_owned();
                 found.push((name, std::fs::read_to_string(&path).unwrap()));
             }
         }
@@ -54,14 +76,21 @@ fn files(folder: &Path) -> Vec<(String, String)> {
 /// The lines of code that are compiled outside tests, with their numbers. By the project's habit
 /// tests are the last part of a file.
 fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let lines = text.lines().enumerate().map(|(number, line)| (number + 1, line));
+    let lines = text
+        .lines()
+        .enumerate()
+        .map(|(number, line)| (number + 1, line));
     lines
         .take_while(|(_, line)| !line.starts_with("#[cfg(test)]"))
         .filter(|(_, line)| !line.trim_start().starts_with("//"))
 }
 
 fn is_pure(file: &str) -> bool {
-    let module = file.split('/').next().unwrap_or_default().trim_end_matches(".rs");
+    let module = file
+        .split('/')
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches(".rs");
     PURE.contains(&module) || module == RENDERERS
 }
 
@@ -73,7 +102,9 @@ fn the_pure_half_does_nothing_but_compute() {
         seen += 1;
         for (number, line) in code(text) {
             let named = FORBIDDEN.iter().filter(|word| line.contains(**word));
-            wrong.extend(named.map(|word| format!("src/{file}:{number} names {word:?}: {}", line.trim())));
+            wrong.extend(
+                named.map(|word| format!("src/{file}:{number} names {word:?}: {}", line.trim())),
+            );
         }
     }
     assert!(seen > 40, "only {seen} files were looked at");
@@ -82,10 +113,15 @@ fn the_pure_half_does_nothing_but_compute() {
 
 #[test]
 fn every_module_is_in_one_half() {
-    let adapters = ["cli", "cluster", "commands", "lib", "main", "registry", "server"];
+    let adapters = [
+        "cli", "cluster", "commands", "lib", "main", "registry", "server",
+    ];
     for (file, _) in files(&source()) {
         let module = file.split('/').next().unwrap().trim_end_matches(".rs");
-        assert!(is_pure(&file) != adapters.contains(&module), "src/{file}: say here which half it belongs to");
+        assert!(
+            is_pure(&file) != adapters.contains(&module),
+            "src/{file}: say here which half it belongs to"
+        );
     }
 }
 
@@ -94,13 +130,21 @@ fn files_stay_readable_in_one_sitting() {
     let mut wrong = Vec::new();
     for (file, text) in files(&source()) {
         let lines = text.lines().count();
-        let limit = LONGER.iter().find(|(name, ..)| *name == file).map_or(LONGEST, |(_, limit, _)| *limit);
+        let limit = LONGER
+            .iter()
+            .find(|(name, ..)| *name == file)
+            .map_or(LONGEST, |(_, limit, _)| *limit);
         if lines > limit {
-            wrong.push(format!("src/{file} has {lines} lines, at most {limit} are wanted"));
+            wrong.push(format!(
+                "src/{file} has {lines} lines, at most {limit} are wanted"
+            ));
         }
     }
     for (name, _, why) in LONGER {
-        let lines = std::fs::read_to_string(source().join(name)).unwrap().lines().count();
+        let lines = std::fs::read_to_string(source().join(name))
+            .unwrap()
+            .lines()
+            .count();
         if lines <= LONGEST {
             wrong.push(format!("src/{name} needs no exception any more ({why})"));
         }

@@ -38,7 +38,10 @@ fn run(words: &[&str]) -> Output {
 
 /// Runs the command with `input` on standard input.
 fn run_with(words: &[&str], input: &[u8]) -> Output {
-    let mut child = command(words).stdin(Stdio::piped()).spawn().expect("the command starts");
+    let mut child = command(words)
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("the command starts");
     let mut stdin = child.stdin.take().expect("standard input is a pipe");
     std::thread::scope(|scope| {
         // The command may end before it has read everything.

@@ -9,6 +9,9 @@
 )]
 
 mod admission;
+mod engine;
 mod architecture;
+mod bad_input;
 mod cli;
 mod parity;
+mod server;

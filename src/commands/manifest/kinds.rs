@@ -7,11 +7,23 @@ const CLUSTER_SCOPED: [(&str, &str); 39] = [
     ("", "Node"),
     ("", "PersistentVolume"),
     ("admissionregistration.k8s.io", "MutatingAdmissionPolicy"),
-    ("admissionregistration.k8s.io", "MutatingAdmissionPolicyBinding"),
-    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"),
+    (
+        "admissionregistration.k8s.io",
+        "MutatingAdmissionPolicyBinding",
+    ),
+    (
+        "admissionregistration.k8s.io",
+        "MutatingWebhookConfiguration",
+    ),
     ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"),
-    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"),
-    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"),
+    (
+        "admissionregistration.k8s.io",
+        "ValidatingAdmissionPolicyBinding",
+    ),
+    (
+        "admissionregistration.k8s.io",
+        "ValidatingWebhookConfiguration",
+    ),
     ("apiextensions.k8s.io", "CustomResourceDefinition"),
     ("apiregistration.k8s.io", "APIService"),
     ("authentication.k8s.io", "SelfSubjectReview"),
@@ -59,9 +71,17 @@ pub(super) fn resource(kind: &str) -> String {
     if let Some(stem) = singular.strip_suffix('y') {
         // `Gateway` is an exception of its API: `gateways`.
         let vowel = stem.ends_with(['a', 'e', 'i', 'o', 'u']);
-        return if vowel { singular + "s" } else { format!("{stem}ies") };
+        return if vowel {
+            singular + "s"
+        } else {
+            format!("{stem}ies")
+        };
     }
-    if singular.ends_with('s') { singular + "es" } else { singular + "s" }
+    if singular.ends_with('s') {
+        singular + "es"
+    } else {
+        singular + "s"
+    }
 }
 
 #[cfg(test)]
@@ -86,7 +106,10 @@ mod tests {
 
     #[test]
     fn only_known_kinds_are_cluster_scoped() {
-        assert!(is_cluster_scoped("", "Namespace") && is_cluster_scoped("rbac.authorization.k8s.io", "ClusterRole"));
+        assert!(
+            is_cluster_scoped("", "Namespace")
+                && is_cluster_scoped("rbac.authorization.k8s.io", "ClusterRole")
+        );
         assert!(!is_cluster_scoped("", "Pod") && !is_cluster_scoped("example.org", "Namespace"));
     }
 }

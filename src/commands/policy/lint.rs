@@ -32,7 +32,9 @@ pub fn run(args: &LintArgs) -> Result<u8, String> {
                 message: "no policy in it".into(),
             });
         }
-        report.problems.extend(input.unreadable.into_iter().map(PolicyError::from));
+        report
+            .problems
+            .extend(input.unreadable.into_iter().map(PolicyError::from));
         input.objects.iter().for_each(|object| report.add(object));
     }
     for problem in &report.problems {
@@ -42,7 +44,11 @@ pub fn run(args: &LintArgs) -> Result<u8, String> {
         Output::Text => report.text(),
         Output::Json => report.json(),
     })?;
-    Ok(if report.problems.is_empty() { OK } else { UNREADABLE })
+    Ok(if report.problems.is_empty() {
+        OK
+    } else {
+        UNREADABLE
+    })
 }
 
 #[derive(Default)]
@@ -84,11 +90,19 @@ impl Report {
     }
 
     fn add_policy(&mut self, source: Source, policy: &Policy) {
-        if let Some(first) = self.policies.iter().find(|valid| *valid.name == *policy.name) {
+        if let Some(first) = self
+            .policies
+            .iter()
+            .find(|valid| *valid.name == *policy.name)
+        {
             self.problems.push(PolicyError {
                 source,
                 field: "metadata.name".into(),
-                message: format!("the name {:?} is taken by the policy in {}", policy.name, place(&first.source)),
+                message: format!(
+                    "the name {:?} is taken by the policy in {}",
+                    policy.name,
+                    place(&first.source)
+                ),
             });
             return;
         }
@@ -112,9 +126,16 @@ impl Report {
         let mut out = String::new();
         let comment = if self.converted.is_empty() { "" } else { "# " };
         for valid in &self.policies {
-            let controls =
-                if valid.controls.is_empty() { "no controls".to_owned() } else { valid.controls.join(", ") };
-            let line = format!("{}: ControlPolicy {:?} is valid: {controls}", place(&valid.source), valid.name);
+            let controls = if valid.controls.is_empty() {
+                "no controls".to_owned()
+            } else {
+                valid.controls.join(", ")
+            };
+            let line = format!(
+                "{}: ControlPolicy {:?} is valid: {controls}",
+                place(&valid.source),
+                valid.name
+            );
             let _ = writeln!(out, "{comment}{}", text::visible(&line));
         }
         for (position, converted) in self.converted.iter().enumerate() {
@@ -122,7 +143,11 @@ impl Report {
                 out.push_str("---\n");
             }
             let place = place(&converted.source);
-            let _ = write!(out, "# Equals the PodSecurityConfiguration in {place}.\n{}", converted.policy);
+            let _ = write!(
+                out,
+                "# Equals the PodSecurityConfiguration in {place}.\n{}",
+                converted.policy
+            );
         }
         out
     }

@@ -20,7 +20,10 @@ const WRAPPERS: [&str; 2] = ["apiserver.config.k8s.io/v1", "apiserver.k8s.io/v1a
 
 /// Whether an object is one of upstream's files.
 pub(super) fn is_upstream(object: &Object) -> bool {
-    matches!(parse::kind(&object.node), Some((_, CONFIGURATION | "AdmissionConfiguration")))
+    matches!(
+        parse::kind(&object.node),
+        Some((_, CONFIGURATION | "AdmissionConfiguration"))
+    )
 }
 
 /// The `ControlPolicy` that equals such a file, as YAML.
@@ -30,14 +33,23 @@ pub(super) fn is_upstream(object: &Object) -> bool {
 pub(super) fn convert(object: &Object) -> Result<String, Vec<PolicyError>> {
     let mut problems = Problems::default();
     let root = Cursor::root(&object.node);
-    let wrapped = matches!(parse::kind(&object.node), Some((_, "AdmissionConfiguration")));
-    let configuration = if wrapped { unwrap(&root, &mut problems) } else { Some(root) };
+    let wrapped = matches!(
+        parse::kind(&object.node),
+        Some((_, "AdmissionConfiguration"))
+    );
+    let configuration = if wrapped {
+        unwrap(&root, &mut problems)
+    } else {
+        Some(root)
+    };
     let policy = configuration.map(|configuration| read(&configuration, &mut problems));
     match policy {
         Some((levels, exemptions)) if problems.0.is_empty() => Ok(write(&levels, &exemptions)),
         _ => {
             let each = problems.0.into_iter();
-            Err(each.map(|problem| PolicyError::new(&object.source, problem)).collect())
+            Err(each
+                .map(|problem| PolicyError::new(&object.source, problem))
+                .collect())
         }
     }
 }
@@ -47,7 +59,11 @@ fn unwrap<'n>(root: &Cursor<'n>, problems: &mut Problems) -> Option<Cursor<'n>> 
     let fields = root.fields(&["apiVersion", "kind", "plugins"], problems);
     expect(&fields, "apiVersion", &WRAPPERS, problems);
     let mut found = None;
-    for plugin in fields.get("plugins").map(|plugins| plugins.elements(problems)).unwrap_or_default() {
+    for plugin in fields
+        .get("plugins")
+        .map(|plugins| plugins.elements(problems))
+        .unwrap_or_default()
+    {
         let fields = plugin.fields(&["name", "path", "configuration"], problems);
         if fields.get("name").and_then(|name| name.text(problems)) != Some(PLUGIN) {
             continue;
@@ -58,7 +74,9 @@ fn unwrap<'n>(root: &Cursor<'n>, problems: &mut Problems) -> Option<Cursor<'n>> 
         }
         match (fields.get("configuration"), fields.get("path")) {
             (Some(configuration), _) => found = Some(configuration.clone()),
-            (None, Some(path)) => problems.add(path, "its configuration is in another file: lint that one"),
+            (None, Some(path)) => {
+                problems.add(path, "its configuration is in another file: lint that one");
+            }
             (None, None) => problems.add(&plugin, "the plug-in PodSecurity has no configuration"),
         }
     }
@@ -71,7 +89,12 @@ fn unwrap<'n>(root: &Cursor<'n>, problems: &mut Problems) -> Option<Cursor<'n>> 
 fn read(configuration: &Cursor<'_>, problems: &mut Problems) -> (Levels, Exemptions) {
     let fields = configuration.fields(&["apiVersion", "kind", "defaults", "exemptions"], problems);
     let versions = VERSIONS.map(|version| format!("{GROUP}/{version}"));
-    expect(&fields, "apiVersion", &versions.each_ref().map(String::as_str), problems);
+    expect(
+        &fields,
+        "apiVersion",
+        &versions.each_ref().map(String::as_str),
+        problems,
+    );
     expect(&fields, "kind", &[CONFIGURATION], problems);
     for name in ["apiVersion", "kind"] {
         if fields.get(name).is_none() {
@@ -79,8 +102,14 @@ fn read(configuration: &Cursor<'_>, problems: &mut Problems) -> (Levels, Exempti
         }
     }
     (
-        fields.get("defaults").map(|field| read_levels(field, problems)).unwrap_or_default(),
-        fields.get("exemptions").map(|field| read_exemptions(field, problems)).unwrap_or_default(),
+        fields
+            .get("defaults")
+            .map(|field| read_levels(field, problems))
+            .unwrap_or_default(),
+        fields
+            .get("exemptions")
+            .map(|field| read_exemptions(field, problems))
+            .unwrap_or_default(),
     )
 }
 
@@ -99,8 +128,16 @@ fn write(levels: &Levels, exemptions: &Exemptions) -> String {
         "apiVersion: tidegate.dev/v1alpha1\nkind: ControlPolicy\nmetadata:\n  name: pod-security\nspec:\n  \
          mode: enforce\n  controls:\n    pod-security:\n      settings:\n        default:\n",
     );
-    for (name, value) in [("enforce", levels.enforce), ("audit", levels.audit), ("warn", levels.warn)] {
-        let _ = writeln!(out, "          {name}: {}\n          {name}-version: {}", value.level, value.version);
+    for (name, value) in [
+        ("enforce", levels.enforce),
+        ("audit", levels.audit),
+        ("warn", levels.warn),
+    ] {
+        let _ = writeln!(
+            out,
+            "          {name}: {}\n          {name}-version: {}",
+            value.level, value.version
+        );
     }
     let lists = [
         ("usernames", &exemptions.usernames),
@@ -114,7 +151,11 @@ fn write(levels: &Levels, exemptions: &Exemptions) -> String {
         let _ = writeln!(out, "          {name}:");
         for name in names {
             // A JSON string is a YAML string whatever it holds.
-            let _ = writeln!(out, "          - {}", serde_json::Value::from(name.as_str()));
+            let _ = writeln!(
+                out,
+                "          - {}",
+                serde_json::Value::from(name.as_str())
+            );
         }
     }
     out
@@ -138,14 +179,18 @@ mod tests {
         let yaml = convert(&first(text)).unwrap();
         let policy = read_policy(&first(&yaml)).unwrap();
         let rule = format!("{:?}", policy.controls[0].rule.as_ref().unwrap());
-        assert!(rule.contains(r#"usernames: ["system:serviceaccount:a:b", "x: \"y\""]"#), "{rule}");
+        assert!(
+            rule.contains(r#"usernames: ["system:serviceaccount:a:b", "x: \"y\""]"#),
+            "{rule}"
+        );
         assert!(rule.contains("Baseline, version: Minor(30)"), "{rule}");
         assert!(rule.contains(r#"runtime_classes: ["kata"]"#), "{rule}");
     }
 
     #[test]
     fn a_file_the_api_server_refuses_is_refused() {
-        let head = "kind: PodSecurityConfiguration\napiVersion: pod-security.admission.config.k8s.io/";
+        let head =
+            "kind: PodSecurityConfiguration\napiVersion: pod-security.admission.config.k8s.io/";
         for (rest, part) in [
             ("v1\ndefalts: {}", "did you mean \"defaults\""),
             ("v2", "unknown apiVersion"),
@@ -161,16 +206,26 @@ mod tests {
     #[test]
     fn the_plug_in_is_found_among_others() {
         let wrap = |plugins: &str| {
-            first(&format!("apiVersion: apiserver.config.k8s.io/v1\nkind: AdmissionConfiguration\nplugins: {plugins}\n"))
+            first(&format!(
+                "apiVersion: apiserver.config.k8s.io/v1\nkind: AdmissionConfiguration\nplugins: {plugins}\n"
+            ))
         };
         let good = "[{name: Other, configuration: {x: y}}, {name: PodSecurity, configuration: {apiVersion: pod-security.admission.config.k8s.io/v1beta1, kind: PodSecurityConfiguration, defaults: {audit: restricted}}}]";
         assert!(convert(&wrap(good)).unwrap().contains("audit: restricted"));
         for (plugins, part) in [
             ("[]", "no plug-in PodSecurity"),
             ("[{name: PodSecurity, path: b.yaml}]", "another file"),
-            ("[{name: PodSecurity, configuration: {kind: PodSecurityConfiguration}}]", "no apiVersion"),
+            (
+                "[{name: PodSecurity, configuration: {kind: PodSecurityConfiguration}}]",
+                "no apiVersion",
+            ),
         ] {
-            assert!(convert(&wrap(plugins)).unwrap_err()[0].message.contains(part), "{plugins}");
+            assert!(
+                convert(&wrap(plugins)).unwrap_err()[0]
+                    .message
+                    .contains(part),
+                "{plugins}"
+            );
         }
     }
 }

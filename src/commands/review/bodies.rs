@@ -19,15 +19,27 @@ pub(super) fn bodies(text: &[u8]) -> Vec<Body<'_>> {
     // Once an object has been found to have no end, looking for ends would be quadratic.
     let mut by_line = false;
     loop {
-        let blank = rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        let blank = rest
+            .iter()
+            .take_while(|byte| byte.is_ascii_whitespace())
+            .count();
         let (before, from) = rest.split_at(blank);
         line += lines(before);
-        let Some(first) = from.first() else { return bodies };
-        let end = if by_line || *first != b'{' { End::Broken } else { end_of_object(from) };
+        let Some(first) = from.first() else {
+            return bodies;
+        };
+        let end = if by_line || *first != b'{' {
+            End::Broken
+        } else {
+            end_of_object(from)
+        };
         by_line |= end == End::Missing;
         let end = match end {
             End::At(end) => end,
-            End::Broken | End::Missing => from.iter().position(|byte| *byte == b'\n').unwrap_or(from.len()),
+            End::Broken | End::Missing => from
+                .iter()
+                .position(|byte| *byte == b'\n')
+                .unwrap_or(from.len()),
         };
         let (bytes, after) = from.split_at(end);
         bodies.push(Body { line, bytes });
@@ -89,17 +101,23 @@ mod tests {
     }
 
     fn expected(bodies: &[(usize, &str)]) -> Vec<(usize, String)> {
-        bodies.iter().map(|(line, text)| (*line, (*text).to_owned())).collect()
+        bodies
+            .iter()
+            .map(|(line, text)| (*line, (*text).to_owned()))
+            .collect()
     }
 
     #[test]
     fn bodies_stand_one_a_line_or_over_several_or_on_the_same() {
-        assert_eq!(cut("{\"a\":1}\n\n{\n \"b\": [{}]\n}\n{}{}"), expected(&[
-            (1, "{\"a\":1}"),
-            (3, "{\n \"b\": [{}]\n}"),
-            (6, "{}"),
-            (6, "{}"),
-        ]));
+        assert_eq!(
+            cut("{\"a\":1}\n\n{\n \"b\": [{}]\n}\n{}{}"),
+            expected(&[
+                (1, "{\"a\":1}"),
+                (3, "{\n \"b\": [{}]\n}"),
+                (6, "{}"),
+                (6, "{}"),
+            ])
+        );
         assert_eq!(cut(" \n\t\r\n"), []);
     }
 
@@ -112,8 +130,14 @@ mod tests {
     #[test]
     fn what_is_broken_ends_with_its_line() {
         assert_eq!(cut("nonsense\n{}"), expected(&[(1, "nonsense"), (2, "{}")]));
-        assert_eq!(cut("{\"a\":\"x\n{\n}\n"), expected(&[(1, "{\"a\":\"x"), (2, "{\n}")]));
-        assert_eq!(cut("{\"a\":{}\n{}\n{}"), expected(&[(1, "{\"a\":{}"), (2, "{}"), (3, "{}")]));
+        assert_eq!(
+            cut("{\"a\":\"x\n{\n}\n"),
+            expected(&[(1, "{\"a\":\"x"), (2, "{\n}")])
+        );
+        assert_eq!(
+            cut("{\"a\":{}\n{}\n{}"),
+            expected(&[(1, "{\"a\":{}"), (2, "{}"), (3, "{}")])
+        );
     }
 
     #[test]

@@ -157,8 +157,7 @@ impl EncodeMetric for Durations {
             let buckets: Vec<(f64, u64)> = BOUNDS
                 .iter()
                 .map(|bound| seconds(*bound))
-                // The encoder writes the largest f64 as +Inf.
-                .chain([f64::MAX])
+                .chain([f64::INFINITY])
                 .zip(histogram.buckets.iter().chain([&histogram.above]))
                 .map(|(bound, count)| (bound, count.load(Ordering::Relaxed)))
                 .collect();

@@ -14,7 +14,9 @@ use super::{exit_code, json, run, run_with, session, stdout};
 fn is_kebab_case(id: &str) -> bool {
     !id.is_empty()
         && id.split('-').all(|part| !part.is_empty())
-        && id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
 #[test]
@@ -25,8 +27,18 @@ fn ids_are_unique_and_kebab_case() {
         assert!(seen.insert(control.id), "{} comes twice", control.id);
         let mut checks = BTreeSet::new();
         for check in control.checks.iter().chain(&Check::EVERY_CONTROL) {
-            assert!(checks.insert(check.id), "{}/{} comes twice", control.id, check.id);
-            assert!(check.id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'));
+            assert!(
+                checks.insert(check.id),
+                "{}/{} comes twice",
+                control.id,
+                check.id
+            );
+            assert!(
+                check
+                    .id
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+            );
         }
     }
 }
@@ -35,13 +47,23 @@ fn ids_are_unique_and_kebab_case() {
 fn every_control_says_what_it_is_for() {
     for control in controls::ALL {
         let id = control.id;
-        assert!(!control.title.is_empty() && control.description.len() > 100, "{id}");
-        assert!(!control.responsibilities.is_empty(), "{id} serves no row of the responsibility model");
+        assert!(
+            !control.title.is_empty() && control.description.len() > 100,
+            "{id}"
+        );
+        assert!(
+            !control.responsibilities.is_empty(),
+            "{id} serves no row of the responsibility model"
+        );
         assert!(!control.area.as_str().is_empty(), "{id}");
         assert!(!control.checks.is_empty(), "{id}");
         for check in control.checks {
             for text in [check.summary, check.fix] {
-                assert!(text.ends_with('.') && text.len() > 10, "{id}/{}: {text:?}", check.id);
+                assert!(
+                    text.ends_with('.') && text.len() > 10,
+                    "{id}/{}: {text:?}",
+                    check.id
+                );
             }
             assert!(!check.fields.is_empty(), "{id}/{} names no field", check.id);
         }
@@ -50,8 +72,15 @@ fn every_control_says_what_it_is_for() {
                 assert!(!text.is_empty(), "{id} setting {}", setting.name);
             }
         }
-        let fails = control.examples.iter().filter(|example| example.fails.is_some()).count();
-        assert!(fails > 0 && fails < control.examples.len(), "{id} needs examples that pass and fail");
+        let fails = control
+            .examples
+            .iter()
+            .filter(|example| example.fails.is_some())
+            .count();
+        assert!(
+            fails > 0 && fails < control.examples.len(),
+            "{id} needs examples that pass and fail"
+        );
     }
 }
 
@@ -59,15 +88,25 @@ fn every_control_says_what_it_is_for() {
 #[test]
 fn every_example_is_a_file_and_every_file_an_example() {
     for control in controls::ALL {
-        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/controls").join(control.id);
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/controls")
+            .join(control.id);
         let files: BTreeSet<String> = std::fs::read_dir(&folder)
             .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
-        let examples: BTreeSet<String> = control.examples.iter().map(|example| example.name.to_owned()).collect();
+        let examples: BTreeSet<String> = control
+            .examples
+            .iter()
+            .map(|example| example.name.to_owned())
+            .collect();
         assert_eq!(files, examples, "{}", control.id);
         for example in control.examples {
-            let start = if example.fails.is_some() { "deny-" } else { "allow-" };
+            let start = if example.fails.is_some() {
+                "deny-"
+            } else {
+                "allow-"
+            };
             assert!(example.name.starts_with(start), "{}", example.name);
         }
     }
@@ -81,7 +120,12 @@ fn examples_pass_and_fail_as_they_say() {
             let report = json(&output);
             let rules = rules(&report["subjects"][0]["findings"]);
             match example.fails {
-                None => assert_eq!((exit_code(&output), rules), (0, Vec::new()), "{}", example.name),
+                None => assert_eq!(
+                    (exit_code(&output), rules),
+                    (0, Vec::new()),
+                    "{}",
+                    example.name
+                ),
                 Some(check) => {
                     assert_eq!(exit_code(&output), 1, "{}", example.name);
                     let expected = (format!("{}/{check}", control.id), "enforce".to_owned());
@@ -96,14 +140,19 @@ fn examples_pass_and_fail_as_they_say() {
 fn the_same_example_gets_the_same_verdict_as_a_file_and_as_a_review() {
     for control in controls::ALL {
         for example in control.examples {
-            let report = json(&run_with(&["check", "-o", "json", "-"], example.manifest.as_bytes()));
+            let report = json(&run_with(
+                &["check", "-o", "json", "-"],
+                example.manifest.as_bytes(),
+            ));
             let subject = &report["subjects"][0];
             let review = review_of(example.manifest);
             let output = run_with(&["review", "-"], review.to_string().as_bytes());
             let response = json(&output)["response"].take();
             assert_eq!(response["uid"], "example", "{}", example.name);
             assert_eq!(response["allowed"], subject["allowed"], "{}", example.name);
-            let found = response["auditAnnotations"]["findings"].as_str().unwrap_or("[]");
+            let found = response["auditAnnotations"]["findings"]
+                .as_str()
+                .unwrap_or("[]");
             let found: Value = serde_json::from_str(found).unwrap();
             let found: Vec<(String, String)> = found
                 .as_array()
@@ -158,7 +207,10 @@ fn the_catalogue_can_be_read() {
     assert_snapshot!(session(&["controls", "pod-security"]));
     assert_snapshot!(session(&["controls", "pod-securty"]));
     let all = json(&run(&["controls", "-o", "json"]));
-    assert_eq!(all["controls"].as_array().unwrap().len(), controls::ALL.len());
+    assert_eq!(
+        all["controls"].as_array().unwrap().len(),
+        controls::ALL.len()
+    );
     let mut one = all["controls"][0].clone();
     one["checks"].as_array_mut().unwrap().truncate(2);
     one["examples"].as_array_mut().unwrap().truncate(1);
@@ -170,5 +222,8 @@ fn the_page_of_controls_is_what_the_command_prints() {
     let output = run(&["controls", "-o", "markdown"]);
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/controls.md");
     let page = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(page == stdout(&output), "docs/controls.md is not what the catalogue says: run `make docs`");
+    assert!(
+        page == stdout(&output),
+        "docs/controls.md is not what the catalogue says: run `make docs`"
+    );
 }

@@ -12,8 +12,12 @@ fn schema_problems(log: &Value) -> Result<(), String> {
     let mut compiler = boon::Compiler::new();
     compiler.enable_format_assertions();
     compiler.add_resource("file:///sarif.json", schema).unwrap();
-    let index = compiler.compile("file:///sarif.json", &mut schemas).unwrap();
-    schemas.validate(log, index).map_err(|error| format!("{error:#}"))
+    let index = compiler
+        .compile("file:///sarif.json", &mut schemas)
+        .unwrap();
+    schemas
+        .validate(log, index)
+        .map_err(|error| format!("{error:#}"))
 }
 
 #[test]
@@ -41,15 +45,26 @@ fn the_schema_would_notice() {
 
 #[test]
 fn sarif_results_point_at_their_rules_and_lines() {
-    let log = json(&run(&["check", "-o", "sarif", "manifests/02-workloads.yaml"]));
+    let log = json(&run(&[
+        "check",
+        "-o",
+        "sarif",
+        "manifests/02-workloads.yaml",
+    ]));
     let run = &log["runs"][0];
     let results = run["results"].as_array().unwrap();
     assert!(!results.is_empty());
     for result in results {
         let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
-        assert_eq!(run["tool"]["driver"]["rules"][index]["id"], result["ruleId"]);
+        assert_eq!(
+            run["tool"]["driver"]["rules"][index]["id"],
+            result["ruleId"]
+        );
         let place = &result["locations"][0]["physicalLocation"];
-        assert_eq!(place["artifactLocation"]["uri"], "manifests/02-workloads.yaml");
+        assert_eq!(
+            place["artifactLocation"]["uri"],
+            "manifests/02-workloads.yaml"
+        );
         assert!(place["region"]["startLine"].as_u64().unwrap() > 2);
     }
 }
@@ -65,12 +80,28 @@ fn junit_is_well_formed_and_counts_what_it_holds() {
         let words = [&["check", "-o", "junit"], words].concat();
         let output = run(&words);
         let document = roxmltree::Document::parse(stdout(&output)).unwrap();
-        let suite = document.descendants().find(|node| node.has_tag_name("testsuite")).unwrap();
-        let count = |name: &str| suite.descendants().filter(|node| node.has_tag_name(name)).count().to_string();
-        for (attribute, tag) in
-            [("tests", "testcase"), ("failures", "failure"), ("errors", "error"), ("skipped", "skipped")]
-        {
-            assert_eq!(suite.attribute(attribute), Some(&*count(tag)), "{words:?} {attribute}");
+        let suite = document
+            .descendants()
+            .find(|node| node.has_tag_name("testsuite"))
+            .unwrap();
+        let count = |name: &str| {
+            suite
+                .descendants()
+                .filter(|node| node.has_tag_name(name))
+                .count()
+                .to_string()
+        };
+        for (attribute, tag) in [
+            ("tests", "testcase"),
+            ("failures", "failure"),
+            ("errors", "error"),
+            ("skipped", "skipped"),
+        ] {
+            assert_eq!(
+                suite.attribute(attribute),
+                Some(&*count(tag)),
+                "{words:?} {attribute}"
+            );
         }
         assert_eq!(count("failure") != "0", fails, "{words:?}");
     }

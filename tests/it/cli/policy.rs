@@ -6,26 +6,54 @@ use super::{exit_code, json, run, run_with, session, stdout};
 
 #[test]
 fn valid_policies_are_listed() {
-    assert_snapshot!(session(&["policy", "lint", "policies", "../../../../policies"]));
+    assert_snapshot!(session(&[
+        "policy",
+        "lint",
+        "policies",
+        "../../../../policies"
+    ]));
 }
 
 #[test]
 fn everything_wrong_is_said_with_line_field_and_nearest_name() {
-    assert_snapshot!(session(&["policy", "lint", "bad-policies", "empty.yaml", "no-such-folder"]));
+    assert_snapshot!(session(&[
+        "policy",
+        "lint",
+        "bad-policies",
+        "empty.yaml",
+        "no-such-folder"
+    ]));
 }
 
 #[test]
 fn problems_as_json() {
-    assert_snapshot!(session(&["policy", "lint", "-o", "json", "policies/base.yaml", "bad-policies/3-twice.yaml"]));
+    assert_snapshot!(session(&[
+        "policy",
+        "lint",
+        "-o",
+        "json",
+        "policies/base.yaml",
+        "bad-policies/3-twice.yaml"
+    ]));
 }
 
 #[test]
 fn a_pod_security_configuration_becomes_the_policy_that_equals_it() {
-    assert_snapshot!(session(&["policy", "lint", "upstream/bare.yaml", "upstream/wrapped.yaml", "policies/base.yaml"]));
+    assert_snapshot!(session(&[
+        "policy",
+        "lint",
+        "upstream/bare.yaml",
+        "upstream/wrapped.yaml",
+        "policies/base.yaml"
+    ]));
     let output = run(&["policy", "lint", "upstream/bare.yaml"]);
     let again = run_with(&["policy", "lint", "-"], &output.stdout);
     assert_eq!(exit_code(&again), 0);
-    assert!(stdout(&again).contains("ControlPolicy \"pod-security\" is valid"), "{}", stdout(&again));
+    assert!(
+        stdout(&again).contains("ControlPolicy \"pod-security\" is valid"),
+        "{}",
+        stdout(&again)
+    );
 }
 
 #[test]
@@ -35,7 +63,15 @@ fn a_pod_security_configuration_is_read_as_strictly_as_upstream_does() {
 
 #[test]
 fn the_policy_of_a_namespace_names_where_each_part_comes_from() {
-    let words = ["policy", "show", "--policy", "policies", "--cluster", "cluster.yaml", "--namespace"];
+    let words = [
+        "policy",
+        "show",
+        "--policy",
+        "policies",
+        "--cluster",
+        "cluster.yaml",
+        "--namespace",
+    ];
     for namespace in ["default", "prod-eu", "kube-system"] {
         let words = [&words[..], &[namespace]].concat();
         assert_snapshot!(format!("show_{namespace}"), session(&words));
@@ -44,7 +80,14 @@ fn the_policy_of_a_namespace_names_where_each_part_comes_from() {
 
 #[test]
 fn the_policy_of_a_namespace_as_json() {
-    let words = ["policy", "show", "--namespace", "prod-eu", "--policy", "policies/base.yaml"];
+    let words = [
+        "policy",
+        "show",
+        "--namespace",
+        "prod-eu",
+        "--policy",
+        "policies/base.yaml",
+    ];
     let words = [&words[..], &["--cluster", "cluster.yaml", "-o", "json"]].concat();
     assert_snapshot!(session(&words));
     let shown = json(&run(&words));

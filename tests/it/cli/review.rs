@@ -30,12 +30,24 @@ fn reviews_may_be_printed_over_several_lines() {
 
 #[test]
 fn a_body_that_is_no_review_hides_none_of_the_others() {
-    assert_snapshot!(session(&["review", "reviews/broken.jsonl", "--cluster", "cluster.yaml"]));
+    assert_snapshot!(session(&[
+        "review",
+        "reviews/broken.jsonl",
+        "--cluster",
+        "cluster.yaml"
+    ]));
 }
 
 #[test]
 fn reviews_can_be_read_as_text() {
-    assert_snapshot!(session(&["review", "-o", "text", "reviews/broken.jsonl", "--cluster", "cluster.yaml"]));
+    assert_snapshot!(session(&[
+        "review",
+        "-o",
+        "text",
+        "reviews/broken.jsonl",
+        "--cluster",
+        "cluster.yaml"
+    ]));
 }
 
 #[test]
