@@ -40,6 +40,12 @@ cluster: bed ## a real API server with tidegate in front of it, until Ctrl-C
 	$(CARGO) build --locked
 	tests/bed/cluster.sh
 
+bench: ## ratios to the echo server of the same run, and target/bench/report.json
+	$(CARGO) bench --locked --bench admission -- run
+
+bench-gate: ## instructions per request; fails when 5 % worse
+	$(CARGO) bench --locked --bench admission -- gate
+
 lint: deny ## formatting, clippy, dependencies
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings

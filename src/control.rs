@@ -79,6 +79,9 @@ impl Area {
     }
 }
 
+/// Makes a rule from the settings of a policy.
+pub type Configure = fn(Option<Cursor<'_>>, &mut Problems) -> Option<Arc<dyn Rule>>;
+
 /// One thing the customer is responsible for and tidegate can check.
 #[derive(Debug)]
 pub struct Control {
@@ -102,7 +105,7 @@ pub struct Control {
     pub examples: &'static [Example],
     /// Makes the rule from the settings of a policy; `None` where the policy gives none. Everything
     /// wrong goes to the problems, and then there is no rule.
-    pub configure: fn(Option<Cursor<'_>>, &mut Problems) -> Option<Arc<dyn Rule>>,
+    pub configure: Configure,
 }
 
 impl Control {

@@ -14,5 +14,7 @@ pub fn find(id: &str) -> Option<&'static Control> {
 
 /// Where the control of this id stands in the catalogue; unknown ones come last.
 pub fn position(id: &str) -> usize {
-    ALL.iter().position(|control| control.id == id).unwrap_or(ALL.len())
+    ALL.iter()
+        .position(|control| control.id == id)
+        .unwrap_or(ALL.len())
 }

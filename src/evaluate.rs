@@ -79,10 +79,15 @@ pub fn evaluate(policies: &Policies, input: &Input<'_>, facts: &Facts) -> Verdic
 
 fn run(applied: &Applied<'_>, cap: Mode, input: &Input<'_>, facts: &Facts, verdict: &mut Verdict) {
     let mut report = Report::default();
-    let checked = catch_unwind(AssertUnwindSafe(|| applied.rule.check(input, facts, &mut report)));
+    let checked = catch_unwind(AssertUnwindSafe(|| {
+        applied.rule.check(input, facts, &mut report);
+    }));
     if checked.is_err() {
         report = Report {
-            violations: vec![Violation::new(&Check::FAILED, "the control came to no decision")],
+            violations: vec![Violation::new(
+                &Check::FAILED,
+                "the control came to no decision",
+            )],
             notes: Vec::new(),
         };
     }
@@ -99,13 +104,18 @@ fn run(applied: &Applied<'_>, cap: Mode, input: &Input<'_>, facts: &Facts, verdi
 /// Gives a violation its mode and adds it; one that another policy found too is kept once, with the
 /// strictest mode.
 fn add(applied: &Applied<'_>, cap: Mode, violation: Violation, verdict: &mut Verdict) {
-    let mode = applied.mode_of(violation.check.id).min(violation.ceiling).min(cap);
+    let mode = applied
+        .mode_of(violation.check.id)
+        .min(violation.ceiling)
+        .min(cap);
     if mode == Mode::Off {
         return;
     }
     let policy = Arc::clone(&applied.policy.name);
     let control = applied.control.id;
-    let same = |known: &&mut Finding| known.control == control && known.violation.says_the_same(&violation);
+    let same = |known: &&mut Finding| {
+        known.control == control && known.violation.says_the_same(&violation)
+    };
     let Some(known) = verdict.findings.iter_mut().find(same) else {
         verdict.findings.push(Finding {
             control,
@@ -116,7 +126,8 @@ fn add(applied: &Applied<'_>, cap: Mode, violation: Violation, verdict: &mut Ver
         return;
     };
     // What denies in one policy and only advises in another denies.
-    let stricter = (mode == Mode::Enforce && !violation.advisory, mode) > (known.denies(), known.mode);
+    let stricter =
+        (mode == Mode::Enforce && !violation.advisory, mode) > (known.denies(), known.mode);
     if stricter {
         known.mode = mode;
         known.violation.advisory &= violation.advisory;
@@ -128,7 +139,9 @@ fn add(applied: &Applied<'_>, cap: Mode, violation: Violation, verdict: &mut Ver
 
 impl Violation {
     fn says_the_same(&self, other: &Violation) -> bool {
-        self.check.id == other.check.id && self.message == other.message && self.fields == other.fields
+        self.check.id == other.check.id
+            && self.message == other.message
+            && self.fields == other.fields
     }
 }
 
@@ -143,6 +156,8 @@ impl Finding {
             checks.position(|check| check.id == self.violation.check.id)
         };
         // What every control may say comes before what only it says.
-        controls::find(self.control).and_then(position).map_or(0, |position| position + 1)
+        controls::find(self.control)
+            .and_then(position)
+            .map_or(0, |position| position + 1)
     }
 }

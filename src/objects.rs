@@ -11,8 +11,8 @@ mod workload;
 use serde::Deserialize;
 
 pub use pod::{
-    AppArmorProfile, Capabilities, Container, ContainerKind, Handler, HostAddress, Lifecycle, Object,
-    Pod, PodOs, PodSecurityContext, PodSpec, Port, Probe, SeLinuxOptions, SeccompProfile,
+    AppArmorProfile, Capabilities, Container, ContainerKind, Handler, HostAddress, Lifecycle,
+    Object, Pod, PodOs, PodSecurityContext, PodSpec, Port, Probe, SeLinuxOptions, SeccompProfile,
     SecurityContext, Sysctl, Volume, WindowsOptions,
 };
 pub use text::{Map, Text};
@@ -70,7 +70,11 @@ pub struct Any<'a> {
 
 /// An object whose `spec` is read as `S`.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase", bound(deserialize = "'de: 'a, S: Default + Deserialize<'de>"))]
+#[serde(
+    default,
+    rename_all = "camelCase",
+    bound(deserialize = "'de: 'a, S: Default + Deserialize<'de>")
+)]
 pub struct WithSpec<'a, S> {
     /// Group and version.
     #[serde(borrow)]

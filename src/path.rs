@@ -40,7 +40,10 @@ impl FieldPath {
     /// This map's entry `key`; in brackets and quotes unless it is a plain name.
     #[must_use]
     pub fn key(mut self, key: &str) -> FieldPath {
-        let plain = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+        let plain = !key.is_empty()
+            && key
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
         if plain {
             return self.field(key);
         }
@@ -83,13 +86,25 @@ mod tests {
 
     #[test]
     fn paths_read_as_a_person_would_write_them() {
-        let path = FieldPath::of("spec").field("containers").index(2).field("securityContext.privileged");
-        assert_eq!(path.as_str(), "spec.containers[2].securityContext.privileged");
-        assert_eq!(path.below("spec.template").as_str(), "spec.template.spec.containers[2].securityContext.privileged");
+        let path = FieldPath::of("spec")
+            .field("containers")
+            .index(2)
+            .field("securityContext.privileged");
+        assert_eq!(
+            path.as_str(),
+            "spec.containers[2].securityContext.privileged"
+        );
+        assert_eq!(
+            path.below("spec.template").as_str(),
+            "spec.template.spec.containers[2].securityContext.privileged"
+        );
         let labels = || FieldPath::of("metadata.labels");
         assert_eq!(labels().key("app").as_str(), "metadata.labels.app");
         assert_eq!(labels().key("a.b/c").as_str(), "metadata.labels[\"a.b/c\"]");
-        assert_eq!(labels().key("q\"\n").as_str(), "metadata.labels[\"q\\\"\\n\"]");
+        assert_eq!(
+            labels().key("q\"\n").as_str(),
+            "metadata.labels[\"q\\\"\\n\"]"
+        );
         assert_eq!(FieldPath::root().field("spec").as_str(), "spec");
     }
 }

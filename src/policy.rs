@@ -37,6 +37,8 @@ pub struct Policy {
     pub controls: Vec<Setup>,
     /// What differs in some namespaces, in order.
     pub overrides: Vec<Override>,
+    /// Mode and rule of controls that only overrides name, where no override gives them.
+    pub fallbacks: Vec<Setup>,
 }
 
 /// What a policy says of some namespaces beside its main part.
@@ -104,11 +106,11 @@ impl Policy {
         for setup in &self.controls {
             self.apply_control(setup.control, Some(setup), &overrides, &mut each);
         }
-        let mut seen: Vec<&str> = self.controls.iter().map(|setup| setup.control.id).collect();
-        for setup in overrides.iter().flat_map(|part| part.controls.iter()) {
-            if !seen.contains(&setup.control.id) {
-                seen.push(setup.control.id);
-                self.apply_control(setup.control, None, &overrides, &mut each);
+        for setup in &self.fallbacks {
+            let id = setup.control.id;
+            let mut named = overrides.iter().flat_map(|part| &part.controls);
+            if named.any(|part| part.control.id == id) {
+                self.apply_control(setup.control, Some(setup), &overrides, &mut each);
             }
         }
     }
@@ -121,7 +123,9 @@ impl Policy {
         each: &mut impl FnMut(Applied<'p>),
     ) {
         let setups = overrides.iter().flat_map(|part| part.controls.iter());
-        let overrides: Vec<&Setup> = setups.filter(|setup| setup.control.id == control.id).collect();
+        let overrides: Vec<&Setup> = setups
+            .filter(|setup| setup.control.id == control.id)
+            .collect();
         let last_first = || overrides.iter().rev().copied().chain(main);
         let mode = last_first().find_map(|part| part.mode);
         let rule = last_first().find_map(|part| part.rule.as_deref());
@@ -143,7 +147,10 @@ impl Policy {
     /// Whether where it applies depends on labels of namespaces.
     pub fn needs_labels(&self) -> bool {
         self.namespaces.selector.is_some()
-            || self.overrides.iter().any(|part| part.namespaces.selector.is_some())
+            || self
+                .overrides
+                .iter()
+                .any(|part| part.namespaces.selector.is_some())
     }
 }
 

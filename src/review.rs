@@ -8,10 +8,14 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::json::{self, Raw};
 use crate::objects::Text;
+
+pub use response::{AuditAnnotations, Cause, Details, Response, Status};
+
+mod response;
 
 const API_VERSION: &str = "admission.k8s.io/v1";
 const KIND: &str = "AdmissionReview";
@@ -29,6 +33,12 @@ pub struct Request<'a> {
     /// The resource of the object, converted likewise.
     #[serde(borrow)]
     pub resource: Resource<'a>,
+    /// The kind before conversion; not read, but giving it twice is refused.
+    #[serde(borrow)]
+    pub request_kind: Option<Raw<'a>>,
+    /// The resource before conversion, likewise.
+    #[serde(borrow)]
+    pub request_resource: Option<Raw<'a>>,
     /// The subresource the webhook matched.
     #[serde(borrow)]
     pub sub_resource: Text<'a>,
@@ -54,7 +64,7 @@ pub struct Request<'a> {
     pub old_object: Option<Raw<'a>>,
     /// Whether nothing will be stored.
     pub dry_run: bool,
-    /// The options of the operation; named here so that giving them twice is refused.
+    /// The options of the operation, likewise.
     #[serde(borrow)]
     pub options: Option<Raw<'a>>,
 }
@@ -110,6 +120,12 @@ pub struct UserInfo<'a> {
     /// Groups.
     #[serde(borrow)]
     pub groups: Vec<Text<'a>>,
+    /// The user's uid.
+    #[serde(borrow)]
+    pub uid: Text<'a>,
+    /// What else the authenticator said; not read, but giving it twice is refused.
+    #[serde(borrow)]
+    pub extra: Option<Raw<'a>>,
 }
 
 /// What is done to the object.
@@ -162,7 +178,9 @@ pub enum BadReview {
     #[error("the body cannot be read as an AdmissionReview: {0}")]
     Unreadable(String),
     /// The body is of another kind or version.
-    #[error("the body is {kind:?} of {api_version:?}, not AdmissionReview of \"admission.k8s.io/v1\"")]
+    #[error(
+        "the body is {kind:?} of {api_version:?}, not AdmissionReview of \"admission.k8s.io/v1\""
+    )]
     OtherKind {
         /// Its `apiVersion`.
         api_version: String,
@@ -199,7 +217,14 @@ impl<'a> Request<'a> {
         let text = std::str::from_utf8(body).map_err(BadReview::NotText)?;
         let review: Review = match json::from_str(text) {
             Ok(review) => review,
-            Err(error) => return Err(BadReview::Unreadable(explain::<Review>(text, &error))),
+            Err(error) => {
+                return Err(BadReview::Unreadable(
+                    match json::from_str_with_path::<Review>(text) {
+                        Err((path, error)) if path != "." => format!("{path}: {error}"),
+                        _ => error.to_string(),
+                    },
+                ));
+            }
         };
         if review.api_version != API_VERSION || review.kind != KIND {
             return Err(BadReview::OtherKind {
@@ -218,113 +243,6 @@ impl<'a> Request<'a> {
     /// The subresource of the original request, empty for the object itself.
     pub fn subresource(&self) -> &str {
         &self.request_sub_resource
-    }
-}
-
-/// An error with the path of the value it is about, where a second look finds one.
-pub(crate) fn explain<'a, T: Deserialize<'a>>(text: &'a str, error: &json::Error) -> String {
-    match json::from_str_with_path::<T>(text) {
-        Err((path, error)) if path != "." => format!("{path}: {error}"),
-        _ => error.to_string(),
-    }
-}
-
-/// The answer to one request.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Response<'a> {
-    /// The uid of the request.
-    pub uid: &'a str,
-    /// Whether the operation may go on.
-    pub allowed: bool,
-    /// Why not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<Status>,
-    /// Shown to the client.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub warnings: Vec<String>,
-    /// Kept in the API server's audit log, each key behind the webhook's name.
-    #[serde(skip_serializing_if = "AuditAnnotations::is_empty")]
-    pub audit_annotations: AuditAnnotations,
-}
-
-/// Audit annotations in a fixed order. Keys hold no `/`.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct AuditAnnotations(pub Vec<(&'static str, String)>);
-
-impl AuditAnnotations {
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl Serialize for AuditAnnotations {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
-    }
-}
-
-/// A `metav1.Status`, as far as a denial needs it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Status {
-    /// `Failure`
-    pub status: &'static str,
-    /// What the user reads.
-    pub message: String,
-    /// `Forbidden` or `Invalid`.
-    pub reason: &'static str,
-    /// One cause a field.
-    pub details: Details,
-    /// The HTTP status: 403 or 422.
-    pub code: u16,
-}
-
-/// `status.details`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Details {
-    /// The object's name.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub name: String,
-    /// The object's API group.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub group: String,
-    /// The object's kind.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub kind: String,
-    /// What is wrong, field by field.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub causes: Vec<Cause>,
-}
-
-/// One of `status.details.causes`.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
-pub struct Cause {
-    /// `control/check`, or the reason upstream gives for a malformed label.
-    pub reason: String,
-    /// What is wrong.
-    pub message: String,
-    /// The field's path.
-    pub field: String,
-}
-
-impl Response<'_> {
-    /// The complete `AdmissionReview` as JSON.
-    pub fn encode(&self) -> Vec<u8> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Review<'r> {
-            kind: &'static str,
-            api_version: &'static str,
-            response: &'r Response<'r>,
-        }
-        let review = Review {
-            kind: KIND,
-            api_version: API_VERSION,
-            response: self,
-        };
-        // Serialising strings, numbers and maps with string keys into memory cannot fail.
-        serde_json::to_vec(&review).unwrap_or_default()
     }
 }
 
@@ -356,31 +274,40 @@ mod tests {
     #[test]
     fn what_cannot_be_answered_says_why() {
         let review = |request: &str| {
-            format!(r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{request}}}"#)
+            format!(
+                r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{request}}}"#
+            )
         };
         for (text, part) in [
             (review(r#"{"uid":""}"#), "has no uid"),
             (review("null"), "has no request"),
             (review(r#"{"uid":7}"#), "request.uid: invalid type"),
             (review(r#"{"uid":"a","uid":"b"}"#), "duplicate field `uid`"),
-            (review(r#"{"uid":"a","object":{},"object":{}}"#), "duplicate field `object`"),
-            (review(r#"{"uid":"a","object":{"a":}}"#), "expected a value, found '}'"),
-            (r#"{"apiVersion":"admission.k8s.io/v1beta1","kind":"AdmissionReview"}"#.into(), "v1beta1"),
+            (
+                review(r#"{"uid":"a","object":{},"object":{}}"#),
+                "duplicate field `object`",
+            ),
+            (
+                review(r#"{"uid":"a","userInfo":{"extra":{},"extra":{}}}"#),
+                "duplicate field `extra`",
+            ),
+            (
+                review(r#"{"uid":"a","object":{"a":}}"#),
+                "request.object: expected value at byte 96",
+            ),
+            (
+                r#"{"apiVersion":"admission.k8s.io/v1beta1","kind":"AdmissionReview"}"#.into(),
+                "v1beta1",
+            ),
             ("[]".into(), "invalid type"),
             (String::new(), "end of the text"),
         ] {
             let error = decode(&text).unwrap_err().to_string();
             assert!(error.contains(part), "{text}: {error}");
         }
-        assert!(matches!(Request::decode(b"\xff"), Err(BadReview::NotText(_))));
-    }
-
-    #[test]
-    fn an_answer_is_encoded_with_only_what_it_holds() {
-        let response = Response { uid: "u", allowed: true, ..Response::default() };
-        assert_eq!(
-            String::from_utf8(response.encode()).unwrap(),
-            r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","response":{"uid":"u","allowed":true}}"#
-        );
+        assert!(matches!(
+            Request::decode(b"\xff"),
+            Err(BadReview::NotText(_))
+        ));
     }
 }

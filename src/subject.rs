@@ -5,8 +5,11 @@ use std::cell::OnceCell;
 use serde::Deserialize;
 
 use crate::json::{self, Raw};
-use crate::objects::{Any, CronJob, Metadata, Pod, PodSpec, PodTemplate, Template, Text, WithSpec, Workload};
-use crate::review::{Request, explain};
+use crate::objects::{
+    Any, CronJob, Metadata, Pod, PodSpec, PodTemplate, Template, Text, WithSpec, Workload,
+};
+use crate::path::FieldPath;
+use crate::review::Request;
 
 /// An object, as far as tidegate reads it.
 #[derive(Clone, Debug)]
@@ -73,9 +76,18 @@ impl<'a> Subject<'a> {
     pub fn parse(object: Raw<'a>, expected: Expected<'_>) -> Result<Subject<'a>, Unreadable> {
         let shape = Shape::of(expected.api_version, expected.kind);
         let subject = Subject::parse_as(object, shape)?;
-        let or = |own: &Text<'a>, expected: &str| if own.is_empty() { expected.to_owned() } else { own.to_string() };
+        let or = |own: &Text<'a>, expected: &str| {
+            if own.is_empty() {
+                expected.to_owned()
+            } else {
+                own.to_string()
+            }
+        };
         let actual = if subject.kind.is_empty() || subject.api_version.is_empty() {
-            Shape::of(&or(&subject.api_version, expected.api_version), &or(&subject.kind, expected.kind))
+            Shape::of(
+                &or(&subject.api_version, expected.api_version),
+                &or(&subject.kind, expected.kind),
+            )
         } else {
             Shape::of(&subject.api_version, &subject.kind)
         };
@@ -134,15 +146,29 @@ impl<'a> Subject<'a> {
                     api_version: object.api_version,
                     kind: object.kind,
                     metadata: object.metadata,
-                    body: if shape == Shape::Namespace { Body::Namespace } else { Body::Other },
+                    body: if shape == Shape::Namespace {
+                        Body::Namespace
+                    } else {
+                        Body::Other
+                    },
                 })
             }
         }
     }
 }
 
+/// Reads a value; when that fails, again, more slowly, to learn which field it is about.
 fn read<'a, T: Deserialize<'a>>(object: Raw<'a>) -> Result<T, Unreadable> {
-    json::from_str(object.text()).map_err(|error| Unreadable(explain::<T>(object.text(), &error)))
+    json::from_raw(object).map_err(|error| match json::from_str_with_path::<T>(object.text()) {
+        Err((path, error)) if path != "." => Unreadable {
+            field: Some(FieldPath::of(&path)),
+            message: error.message().to_owned(),
+        },
+        _ => Unreadable {
+            field: None,
+            message: error.message().to_owned(),
+        },
+    })
 }
 
 /// Which struct a kind is read into.
@@ -170,9 +196,8 @@ impl Shape {
     pub fn of(api_version: &str, kind: &str) -> Shape {
         match (api_version, kind) {
             ("v1", "Pod") => Shape::Pod,
-            ("apps/v1", "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet") | ("batch/v1", "Job") => {
-                Shape::Workload { optional: false }
-            }
+            ("apps/v1", "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet")
+            | ("batch/v1", "Job") => Shape::Workload { optional: false },
             ("v1", "ReplicationController") => Shape::Workload { optional: true },
             ("batch/v1", "CronJob") => Shape::CronJob,
             ("v1", "PodTemplate") => Shape::PodTemplate,
@@ -191,10 +216,14 @@ pub struct Expected<'r> {
     pub kind: &'r str,
 }
 
-/// Why an object could not be read, with the path of the field.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{0}")]
-pub struct Unreadable(pub String);
+/// Why an object could not be read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Unreadable {
+    /// The field that is wrong, where it is one field.
+    pub field: Option<FieldPath>,
+    /// What is wrong.
+    pub message: String,
+}
 
 /// A request with its objects, each read at most once and only when asked for.
 #[derive(Debug)]
@@ -234,9 +263,18 @@ impl<'a> Input<'a> {
             Some(text) => {
                 let kind = &self.request.kind;
                 let api_version = kind.api_version();
-                Subject::parse(text, Expected { api_version: &api_version, kind: &kind.kind })
+                Subject::parse(
+                    text,
+                    Expected {
+                        api_version: &api_version,
+                        kind: &kind.kind,
+                    },
+                )
             }
-            None => Err(Unreadable("the request holds no such object".into())),
+            None => Err(Unreadable {
+                field: None,
+                message: "the request holds no such object".into(),
+            }),
         })
         .as_ref()
     }

@@ -14,7 +14,8 @@ use crate::facts::declared::Declared;
 use crate::policy::Policies;
 use crate::server::admission::{Admission, FactSource};
 use crate::server::{
-    self, CertificateSource, ClientAuth, ClientAuthMode, DrainTimes, Limits, Metrics, Readiness, ServerConfig,
+    self, CertificateSource, ClientAuth, ClientAuthMode, DrainTimes, Limits, Metrics, Readiness,
+    ServerConfig,
 };
 
 use super::{input, output};
@@ -25,7 +26,11 @@ use super::{input, output};
 /// When the log cannot be set up.
 pub fn run(args: &ServeArgs) -> Result<u8, String> {
     start_log(args)?;
-    let cap = if args.audit_only { Mode::Audit } else { Mode::Enforce };
+    let cap = if args.audit_only {
+        Mode::Audit
+    } else {
+        Mode::Enforce
+    };
     let options = PolicyArgs {
         policy: args.policy.clone(),
         preset: args.preset.clone(),
@@ -40,7 +45,9 @@ pub fn run(args: &ServeArgs) -> Result<u8, String> {
     for policy in &policies.list {
         tracing::info!(policy = %policy.name, audit_only = args.audit_only, "policy in force");
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
     let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
     match runtime.block_on(serve(args, policies, declared)) {
         Ok(()) => Ok(super::OK),
@@ -67,7 +74,11 @@ fn declared(paths: &[PathBuf]) -> Option<Declared> {
     input.unreadable.is_empty().then_some(declared)
 }
 
-async fn serve(args: &ServeArgs, policies: Arc<Policies>, declared: Declared) -> Result<(), String> {
+async fn serve(
+    args: &ServeArgs,
+    policies: Arc<Policies>,
+    declared: Declared,
+) -> Result<(), String> {
     let metrics = Arc::new(Metrics::new());
     let readiness = Arc::new(Readiness::default());
     let mut watch = None;
@@ -95,7 +106,9 @@ async fn connect(args: &ServeArgs) -> Result<Cluster, String> {
         kubeconfig: args.kubeconfig.clone(),
         context: args.context.clone(),
     };
-    Cluster::connect(&options).await.map_err(|error| error.to_string())
+    Cluster::connect(&options)
+        .await
+        .map_err(|error| error.to_string())
 }
 
 fn announce(admission: SocketAddr, ops: SocketAddr) {
@@ -142,10 +155,20 @@ fn start_log(args: &ServeArgs) -> Result<(), String> {
     let filter = tracing_subscriber::EnvFilter::try_new(&args.log_level)
         .map_err(|error| format!("--log-level {:?}: {error}", args.log_level))?;
     let terminal = io::stderr().is_terminal();
-    let format = args.log_format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json });
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let format = args.log_format.unwrap_or(if terminal {
+        LogFormat::Text
+    } else {
+        LogFormat::Json
+    });
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr);
     let started = match format {
-        LogFormat::Json => log.json().flatten_event(true).with_current_span(false).try_init(),
+        LogFormat::Json => log
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .try_init(),
         LogFormat::Text => {
             let colour = terminal && std::env::var_os("NO_COLOR").is_none();
             log.with_ansi(colour).try_init()

@@ -11,6 +11,7 @@ pub mod checks;
 pub mod existing;
 pub mod labels;
 pub mod level;
+pub mod outcome;
 pub mod quote;
 pub mod registry;
 pub mod rule;
@@ -67,7 +68,10 @@ and a floor can be changed on a managed cluster, and every finding names its fie
 };
 
 /// Upstream's checks in its order, then those on Namespaces.
-#[allow(clippy::indexing_slicing, reason = "evaluated by the compiler, which refuses a bad index")]
+#[allow(
+    clippy::indexing_slicing,
+    reason = "evaluated by the compiler, which refuses a bad index"
+)]
 static CHECKS: [&Check; 22] = {
     let mut list = [&NAMESPACE_LEVEL; 22];
     let mut index = 0;

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 
-use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, Unexpected, Visitor};
+use serde::de::{self, Deserializer, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::{Error, MAX_DEPTH, MAX_ELEMENTS, MAX_LIST, Raw, Reader};
+use super::access::{Items, List, Map};
+use super::{Error, MAX_DEPTH, Raw, Reader};
 
 /// The newtype name by which [`Raw`] asks for the text of a value.
 const RAW: &str = "tidegate::json::Raw";
@@ -49,7 +50,7 @@ impl<'de> Reader<'de> {
 
     /// An error of the visitor is placed where the reader stands.
     #[inline]
-    fn place<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+    pub(super) fn place<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
         result.map_err(|mut error| {
             if error.offset == 0 {
                 error.offset = self.pos;
@@ -74,10 +75,7 @@ impl<'de> Reader<'de> {
                 let text = self.number()?;
                 de::Error::invalid_type(Unexpected::Other(&format!("number {text}")), visitor)
             }
-            _ => match self.skip() {
-                Err(error) => error,
-                Ok(()) => de::Error::custom("an unreadable value"),
-            },
+            _ => self.unexpected("a value"),
         };
         self.pos = start;
         self.place(Err(error))
@@ -117,13 +115,20 @@ impl<'de> Reader<'de> {
 
     /// Whether another element follows, taking the comma before it.
     #[inline]
-    fn another(&mut self, close: u8, first: bool) -> Result<bool, Error> {
+    pub(super) fn another(&mut self, close: u8, first: bool) -> Result<bool, Error> {
         let next = self.peek();
         if next == close {
             return Ok(false);
         }
         if !first {
-            self.take(b',', if close == b'}' { "',' or '}'" } else { "',' or ']'" })?;
+            self.take(
+                b',',
+                if close == b'}' {
+                    "',' or '}'"
+                } else {
+                    "',' or ']'"
+                },
+            )?;
             if self.peek() == close {
                 return Err(self.error("a comma before the end"));
             }
@@ -174,10 +179,15 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
                 let text = self.number()?;
                 if let Ok(value) = text.parse::<u64>() {
                     visitor.visit_u64(value)
-                } else if let Ok(value) = text.parse::<i64>() {
+                } else if let Ok(value) = text.parse::<i64>()
+                    && value != 0
+                {
                     visitor.visit_i64(value)
                 } else {
-                    let value: f64 = text.parse().map_err(|_| self.error("a number out of range"))?;
+                    // `-0` too: no integer holds its sign.
+                    let value: f64 = text
+                        .parse()
+                        .map_err(|_| self.error("a number out of range"))?;
                     if value.is_infinite() {
                         return Err(self.error("a number out of range"));
                     }
@@ -268,7 +278,9 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
             b'{' => self.map(visitor, true),
             b'n' => {
                 self.literal("null")?;
-                visitor.visit_map(de::value::MapDeserializer::new(std::iter::empty::<(u8, u8)>()))
+                visitor.visit_map(de::value::MapDeserializer::new(
+                    std::iter::empty::<(u8, u8)>(),
+                ))
             }
             _ => self.mismatch(&visitor),
         }
@@ -284,7 +296,9 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
             b'{' => self.map(visitor, false),
             b'n' => {
                 self.literal("null")?;
-                visitor.visit_map(de::value::MapDeserializer::new(std::iter::empty::<(u8, u8)>()))
+                visitor.visit_map(de::value::MapDeserializer::new(
+                    std::iter::empty::<(u8, u8)>(),
+                ))
             }
             _ => self.mismatch(&visitor),
         }
@@ -301,86 +315,5 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
 
     forward_to_deserialize_any! {
         i8 i16 i128 u8 u128 f32 f64 char bytes byte_buf unit unit_struct tuple tuple_struct enum
-    }
-}
-
-/// The elements of a list or the entries of a map, counted against the limits where they are kept.
-struct Items<'r, 'de> {
-    reader: &'r mut Reader<'de>,
-    count: usize,
-    counted: bool,
-}
-
-impl<'r, 'de> Items<'r, 'de> {
-    fn new(reader: &'r mut Reader<'de>, counted: bool) -> Self {
-        Items {
-            reader,
-            count: 0,
-            counted,
-        }
-    }
-
-    #[inline]
-    fn next(&mut self, close: u8) -> Result<bool, Error> {
-        if !self.reader.another(close, self.count == 0)? {
-            return Ok(false);
-        }
-        self.count += 1;
-        if self.counted {
-            self.reader.elements += 1;
-            if self.count > MAX_LIST {
-                return Err(self.reader.error(format!("more than {MAX_LIST} elements in one list")));
-            }
-            if self.reader.elements > MAX_ELEMENTS {
-                return Err(self.reader.error(format!("more than {MAX_ELEMENTS} elements in all")));
-            }
-        }
-        Ok(true)
-    }
-}
-
-struct List<'r, 'de> {
-    items: Items<'r, 'de>,
-}
-
-impl<'de> de::SeqAccess<'de> for List<'_, 'de> {
-    type Error = Error;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(
-        &mut self,
-        seed: T,
-    ) -> Result<Option<T::Value>, Error> {
-        if self.items.next(b']')? {
-            seed.deserialize(&mut *self.items.reader).map(Some)
-        } else {
-            Ok(None)
-        }
-    }
-}
-
-struct Map<'r, 'de> {
-    items: Items<'r, 'de>,
-}
-
-impl<'de> de::MapAccess<'de> for Map<'_, 'de> {
-    type Error = Error;
-
-    #[inline]
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
-        if !self.items.next(b'}')? {
-            return Ok(None);
-        }
-        self.items.reader.peek();
-        let key = match self.items.reader.string()? {
-            Cow::Borrowed(text) => seed.deserialize(de::value::BorrowedStrDeserializer::new(text)),
-            Cow::Owned(text) => seed.deserialize(text.into_deserializer()),
-        };
-        self.items.reader.place(key).map(Some)
-    }
-
-    #[inline]
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
-        self.items.reader.take(b':', "':'")?;
-        seed.deserialize(&mut *self.items.reader)
     }
 }

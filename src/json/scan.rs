@@ -1,70 +1,46 @@
 //! The byte level: white space, strings, numbers, and the checked skip of a whole value.
 
+#![allow(
+    clippy::inline_always,
+    reason = "the loops over every byte of a review; measured in instructions by the benchmark"
+)]
+
 use std::borrow::Cow;
 
-use super::{Error, Reader};
+use serde::de::IgnoredAny;
+use wide::u8x16;
 
-/// The deepest nesting that is skipped; Go's decoder stops at the same depth.
-pub const MAX_SKIP_DEPTH: usize = 10_000;
+use super::{Error, Reader, skip, structure};
 
-const ONES: u64 = u64::MAX / 255;
-const HIGH: u64 = ONES << 7;
+/// Which of 16 bytes end the plain part of a string: a quote, a backslash, a control character.
+#[inline(always)]
+fn special_mask(chunk: [u8; 16]) -> u32 {
+    let bytes = u8x16::from(chunk);
+    let quotes = bytes.simd_eq(u8x16::splat(b'"'));
+    let backslashes = bytes.simd_eq(u8x16::splat(b'\\'));
+    let controls = bytes.min(u8x16::splat(0x1f)).simd_eq(bytes);
+    (quotes | backslashes | controls).to_bitmask()
+}
 
-/// The distance from the start of `bytes` to the next quote, backslash or control character, eight
-/// bytes at a time; the length of `bytes` if there is none.
-fn special(bytes: &[u8]) -> usize {
-    let mut rest = bytes;
-    let mut distance = 0;
-    while let Some((chunk, tail)) = rest.split_first_chunk::<8>() {
-        let word = u64::from_le_bytes(*chunk);
-        let quote = word ^ (ONES * u64::from(b'"'));
-        let backslash = word ^ (ONES * u64::from(b'\\'));
-        let found = ((quote.wrapping_sub(ONES) & !quote)
-            | (backslash.wrapping_sub(ONES) & !backslash)
-            | (word.wrapping_sub(ONES * 0x20) & !word))
-            & HIGH;
+/// The position from `pos` on of the next quote, backslash or control character, sixteen bytes at a
+/// time; the length of `bytes` if there is none.
+#[inline(always)]
+pub(super) fn special(bytes: &[u8], mut pos: usize) -> usize {
+    while let Some(chunk) = bytes.get(pos..).and_then(<[u8]>::first_chunk::<16>) {
+        let found = special_mask(*chunk);
         if found != 0 {
-            return distance + (found.trailing_zeros() / 8) as usize;
+            return pos + found.trailing_zeros() as usize;
         }
-        distance += 8;
-        rest = tail;
+        pos += 16;
     }
-    let tail = rest
-        .iter()
-        .position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20)
-        .unwrap_or(rest.len());
-    distance + tail
+    special_at_the_end(bytes, pos)
 }
 
-/// Which containers are open around a position: one bit each, set for an object.
-#[derive(Default)]
-struct Open {
-    top: u64,
-    below: Vec<u64>,
-    depth: usize,
-}
-
-impl Open {
-    fn push(&mut self, object: bool) {
-        if self.depth > 0 && self.depth.is_multiple_of(64) {
-            self.below.push(self.top);
-        }
-        self.top = (self.top << 1) | u64::from(object);
-        self.depth += 1;
-    }
-
-    fn pop(&mut self) {
-        self.depth = self.depth.saturating_sub(1);
-        self.top >>= 1;
-        if self.depth > 0 && self.depth.is_multiple_of(64) {
-            self.top = self.below.pop().unwrap_or_default();
-        }
-    }
-
-    /// Whether the innermost container is an object, or nothing is open.
-    fn innermost(&self) -> Option<bool> {
-        (self.depth > 0).then_some(self.top & 1 == 1)
-    }
+#[cold]
+fn special_at_the_end(bytes: &[u8], pos: usize) -> usize {
+    let mut rest = bytes.iter().enumerate().skip(pos);
+    let found = rest.find(|(_, byte)| matches!(byte, b'"' | b'\\' | ..=0x1f));
+    found.map_or(bytes.len(), |(place, _)| place)
 }
 
 impl<'a> Reader<'a> {
@@ -85,8 +61,12 @@ impl<'a> Reader<'a> {
     }
 
     #[cold]
-    fn unexpected(&self, expected: &str) -> Error {
-        match self.text.get(self.pos..).and_then(|rest| rest.chars().next()) {
+    pub(super) fn unexpected(&self, expected: &str) -> Error {
+        match self
+            .text
+            .get(self.pos..)
+            .and_then(|rest| rest.chars().next())
+        {
             Some(found) => self.error(format!("expected {expected}, found {found:?}")),
             None => self.error(format!("expected {expected}, found the end of the text")),
         }
@@ -140,7 +120,7 @@ impl<'a> Reader<'a> {
     pub(super) fn string(&mut self) -> Result<Cow<'a, str>, Error> {
         self.take(b'"', "a string")?;
         let start = self.pos;
-        self.pos += special(self.rest());
+        self.pos = special(self.bytes(), self.pos);
         if self.bytes().get(self.pos) == Some(&b'"') {
             let text = self.slice(start)?;
             self.pos += 1;
@@ -163,7 +143,7 @@ impl<'a> Reader<'a> {
                 _ => return Err(self.unexpected("the end of a string")),
             }
             start = self.pos;
-            self.pos += special(self.rest());
+            self.pos = special(self.bytes(), self.pos);
         }
     }
 
@@ -215,147 +195,44 @@ impl<'a> Reader<'a> {
         code.ok_or_else(|| self.error("an escape without four hex digits"))
     }
 
-    #[inline]
-    fn skip_string(&mut self) -> Result<(), Error> {
-        self.take(b'"', "a string")?;
-        loop {
-            self.pos += special(self.rest());
-            match self.bytes().get(self.pos) {
-                Some(b'"') => {
-                    self.pos += 1;
-                    return Ok(());
-                }
-                Some(b'\\') => self.skip_escape()?,
-                _ => return Err(self.unexpected("the end of a string")),
-            }
-        }
-    }
-
-    fn skip_escape(&mut self) -> Result<(), Error> {
-        self.pos += 1;
-        let byte = self.bytes().get(self.pos).copied().unwrap_or_default();
-        self.pos += 1;
-        match byte {
-            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Ok(()),
-            b'u' => self.hex().map(drop),
-            _ => Err(self.error("an unknown escape")),
-        }
-    }
-
     /// Takes a number and gives its text.
     pub(super) fn number(&mut self) -> Result<&'a str, Error> {
         let start = self.pos;
-        if self.bytes().get(self.pos) == Some(&b'-') {
-            self.pos += 1;
-        }
-        let leading_zero = self.bytes().get(self.pos) == Some(&b'0');
-        let whole = self.digits()?;
-        if leading_zero && whole > 1 {
-            return Err(self.error("a number with a leading zero"));
-        }
-        if self.bytes().get(self.pos) == Some(&b'.') {
-            self.pos += 1;
-            self.digits()?;
-        }
-        if let Some(b'e' | b'E') = self.bytes().get(self.pos) {
-            self.pos += 1;
-            if let Some(b'+' | b'-') = self.bytes().get(self.pos) {
-                self.pos += 1;
-            }
-            self.digits()?;
-        }
+        self.skip()?;
         self.slice(start)
     }
 
-    fn digits(&mut self) -> Result<usize, Error> {
-        let count = self.rest().iter().take_while(|byte| byte.is_ascii_digit()).count();
-        self.pos += count;
-        if count == 0 {
-            return Err(self.unexpected("a digit"));
-        }
-        Ok(count)
-    }
-
-    /// Takes one value of any kind and depth, checking that it is JSON.
+    /// Takes one value of any kind and depth, checking that it is JSON unless that is known.
     pub(super) fn skip(&mut self) -> Result<(), Error> {
-        let mut open = Open::default();
-        loop {
-            match self.peek() {
-                b'"' => self.skip_string()?,
-                b'{' => {
-                    self.pos += 1;
-                    if self.peek() == b'}' {
-                        self.pos += 1;
-                    } else {
-                        self.enter(&mut open, true)?;
-                        continue;
-                    }
-                }
-                b'[' => {
-                    self.pos += 1;
-                    if self.peek() == b']' {
-                        self.pos += 1;
-                    } else {
-                        self.enter(&mut open, false)?;
-                        continue;
-                    }
-                }
-                b't' => self.literal("true")?,
-                b'f' => self.literal("false")?,
-                b'n' => self.literal("null")?,
-                b'-' | b'0'..=b'9' => drop(self.number()?),
-                _ => return Err(self.unexpected("a value")),
+        if self.checked && matches!(self.peek(), b'{' | b'[') {
+            let length = structure::length(self.rest());
+            self.pos += length.ok_or_else(|| self.error("a value that does not end"))?;
+            return Ok(());
+        }
+        match skip::end(self.bytes(), self.pos) {
+            Some(end) => {
+                self.pos = end;
+                Ok(())
             }
-            if self.leave(&mut open)? {
-                return Ok(());
-            }
+            None => Err(self.explain()),
         }
     }
 
-    fn enter(&mut self, open: &mut Open, object: bool) -> Result<(), Error> {
-        if open.depth >= MAX_SKIP_DEPTH {
-            return Err(self.error(format!("a value nested deeper than {MAX_SKIP_DEPTH}")));
-        }
-        open.push(object);
-        if object { self.skip_key() } else { Ok(()) }
-    }
-
-    fn skip_key(&mut self) -> Result<(), Error> {
-        self.peek();
-        self.skip_string()?;
-        self.take(b':', "':'")
-    }
-
-    /// After a value: closes what ends here. Whether nothing is open any more; else the next value
-    /// follows.
-    fn leave(&mut self, open: &mut Open) -> Result<bool, Error> {
-        loop {
-            match open.innermost() {
-                None => return Ok(true),
-                Some(true) => match self.peek() {
-                    b',' => {
-                        self.pos += 1;
-                        self.skip_key()?;
-                        return Ok(false);
-                    }
-                    b'}' => {
-                        self.pos += 1;
-                        open.pop();
-                    }
-                    _ => return Err(self.unexpected("',' or '}'")),
-                },
-                Some(false) => match self.peek() {
-                    b',' => {
-                        self.pos += 1;
-                        return Ok(false);
-                    }
-                    b']' => {
-                        self.pos += 1;
-                        open.pop();
-                    }
-                    _ => return Err(self.unexpected("',' or ']'")),
-                },
+    /// What is wrong with the text from here on and where, by a second and slower look at it.
+    #[cold]
+    fn explain(&mut self) -> Error {
+        let rest = self.text.get(self.pos..).unwrap_or_default();
+        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<IgnoredAny>();
+        match values.next() {
+            Some(Err(error)) => {
+                let lines = rest.split_inclusive('\n').map(str::len);
+                let before: usize = lines.take(error.line().saturating_sub(1)).sum();
+                self.pos += before + error.column().saturating_sub(1);
+                let text = error.to_string();
+                self.error(text.split(" at line ").next().unwrap_or_default())
             }
+            Some(Ok(_)) => self.error(format!("nesting deeper than {}", skip::MAX_SKIP_DEPTH)),
+            None => self.unexpected("a value"),
         }
     }
 }

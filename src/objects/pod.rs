@@ -280,7 +280,10 @@ pub struct Sysctl<'a> {
 /// One of a pod's `volumes`: its name and which sources are there.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-#[allow(missing_docs, reason = "each field is the API's field of the same name")]
+#[allow(
+    missing_docs,
+    reason = "each field is the API's field of the same name"
+)]
 pub struct Volume<'a> {
     #[serde(borrow)]
     pub name: Text<'a>,

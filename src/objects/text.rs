@@ -76,7 +76,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Map<'a>(Vec<(Text<'a>, Text<'a>)>);
 
-impl<'a> Map<'a> {
+impl Map<'_> {
     /// The value of `key`.
     pub fn get(&self, key: &str) -> Option<&str> {
         let pair = self.0.iter().rev().find(|(candidate, _)| candidate == key);

@@ -44,9 +44,14 @@ pub fn control_policy(node: &Node) -> Result<Policy, Problems> {
 }
 
 fn read(root: &Cursor<'_>, problems: &mut Problems) -> Option<Policy> {
-    let fields = root.fields(&["apiVersion", "kind", "metadata", "spec", "status"], problems);
+    let fields = root.fields(
+        &["apiVersion", "kind", "metadata", "spec", "status"],
+        problems,
+    );
     if let Some(version) = fields.get("apiVersion")
-        && version.text(problems).is_some_and(|text| text != API_VERSION)
+        && version
+            .text(problems)
+            .is_some_and(|text| text != API_VERSION)
     {
         problems.add(version, format!("expected {API_VERSION}"));
     }
@@ -55,7 +60,10 @@ fn read(root: &Cursor<'_>, problems: &mut Problems) -> Option<Policy> {
         return None;
     };
     let entries = metadata.entries(problems);
-    let name = entries.iter().find(|(key, _)| *key == "name").map(|(_, cursor)| cursor);
+    let name = entries
+        .iter()
+        .find(|(key, _)| *key == "name")
+        .map(|(_, cursor)| cursor);
     let Some(name) = name.and_then(|name| name.text(problems)) else {
         problems.add(metadata, "a ControlPolicy needs a name");
         return None;
@@ -65,41 +73,55 @@ fn read(root: &Cursor<'_>, problems: &mut Problems) -> Option<Policy> {
         return None;
     };
     let fields = spec.fields(&["mode", "namespaces", "controls", "overrides"], problems);
-    let mode = fields.get("mode").and_then(|mode| mode.choice(&MODES, problems)).unwrap_or_default();
+    let mode = fields
+        .get("mode")
+        .and_then(|mode| mode.choice(&MODES, problems))
+        .unwrap_or_default();
     let mut overrides = Vec::new();
-    for part in fields.get("overrides").map(|parts| parts.elements(problems)).unwrap_or_default() {
+    for part in fields
+        .get("overrides")
+        .map(|parts| parts.elements(problems))
+        .unwrap_or_default()
+    {
         overrides.push(read_override(&part, problems));
     }
     let mut controls = read_controls(fields.get("controls"), true, problems);
     for setup in &mut controls {
         setup.mode.get_or_insert(mode);
     }
-    complete_overrides(&controls, &mut overrides, mode);
     Some(Policy {
         name: Arc::from(name),
         namespaces: read_selection(fields.get("namespaces"), problems),
+        fallbacks: fallbacks(&controls, &overrides, mode),
         controls,
         overrides,
     })
 }
 
-/// An override may bring a control in that the main part does not name: it then needs a mode and a
-/// rule of its own.
-fn complete_overrides(controls: &[Setup], overrides: &mut [Override], mode: Mode) {
-    for setup in overrides.iter_mut().flat_map(|part| part.controls.iter_mut()) {
-        if controls.iter().all(|known| known.control.id != setup.control.id) {
-            setup.mode.get_or_insert(mode);
-            if setup.rule.is_none() {
-                setup.rule = (setup.control.configure)(None, &mut Problems::default());
-            }
+/// Mode and rule of the controls that only overrides name, for where no override gives them.
+fn fallbacks(controls: &[Setup], overrides: &[Override], mode: Mode) -> Vec<Setup> {
+    let mut fallbacks: Vec<Setup> = Vec::new();
+    for setup in overrides.iter().flat_map(|part| &part.controls) {
+        let known = |other: &Setup| other.control.id == setup.control.id;
+        if !controls.iter().any(known) && !fallbacks.iter().any(known) {
+            fallbacks.push(Setup {
+                control: setup.control,
+                mode: Some(mode),
+                rule: (setup.control.configure)(None, &mut Problems::default()),
+                checks: Vec::new(),
+            });
         }
     }
+    fallbacks
 }
 
 fn read_override(part: &Cursor<'_>, problems: &mut Problems) -> Override {
     let fields = part.fields(&["namespaces", "controls"], problems);
     if fields.get("namespaces").is_none() {
-        problems.add(part, "an override needs namespaces: without them it would override everything");
+        problems.add(
+            part,
+            "an override needs namespaces: without them it would override everything",
+        );
     }
     Override {
         namespaces: read_selection(fields.get("namespaces"), problems),
@@ -109,7 +131,10 @@ fn read_override(part: &Cursor<'_>, problems: &mut Problems) -> Override {
 
 fn read_controls(controls: Option<&Cursor<'_>>, main: bool, problems: &mut Problems) -> Vec<Setup> {
     let mut setups: Vec<Setup> = Vec::new();
-    for (id, cursor) in controls.map(|controls| controls.entries(problems)).unwrap_or_default() {
+    for (id, cursor) in controls
+        .map(|controls| controls.entries(problems))
+        .unwrap_or_default()
+    {
         if let Some(control) = controls::find(id) {
             setups.push(read_control(control, &cursor, main, problems));
         } else {
@@ -121,7 +146,12 @@ fn read_controls(controls: Option<&Cursor<'_>>, main: bool, problems: &mut Probl
     setups
 }
 
-fn read_control(control: &'static Control, cursor: &Cursor<'_>, main: bool, problems: &mut Problems) -> Setup {
+fn read_control(
+    control: &'static Control,
+    cursor: &Cursor<'_>,
+    main: bool,
+    problems: &mut Problems,
+) -> Setup {
     let fields = cursor.fields(&["mode", "settings", "checks"], problems);
     let settings = fields.get("settings");
     let rule = if main || settings.is_some() {
@@ -130,7 +160,11 @@ fn read_control(control: &'static Control, cursor: &Cursor<'_>, main: bool, prob
         None
     };
     let mut checks = Vec::new();
-    for (id, entry) in fields.get("checks").map(|checks| checks.entries(problems)).unwrap_or_default() {
+    for (id, entry) in fields
+        .get("checks")
+        .map(|checks| checks.entries(problems))
+        .unwrap_or_default()
+    {
         let Some(check) = control.check(id) else {
             let known: Vec<&str> = control.checks.iter().map(|check| check.id).collect();
             problems.add(&entry, unknown("check", id, &known));
@@ -144,7 +178,9 @@ fn read_control(control: &'static Control, cursor: &Cursor<'_>, main: bool, prob
     }
     Setup {
         control,
-        mode: fields.get("mode").and_then(|mode| mode.choice(&MODES, problems)),
+        mode: fields
+            .get("mode")
+            .and_then(|mode| mode.choice(&MODES, problems)),
         rule,
         checks,
     }
@@ -159,7 +195,10 @@ fn read_selection(selection: Option<&Cursor<'_>>, problems: &mut Problems) -> Se
         let list = fields.get(name)?;
         let elements = list.elements(problems);
         if elements.is_empty() && name == "include" {
-            problems.add(list, "an empty include would mean no namespace; leave it out to mean all");
+            problems.add(
+                list,
+                "an empty include would mean no namespace; leave it out to mean all",
+            );
         }
         let mut patterns = Vec::new();
         for element in elements {
@@ -174,14 +213,20 @@ fn read_selection(selection: Option<&Cursor<'_>>, problems: &mut Problems) -> Se
     Selection {
         include: globs("include", problems).unwrap_or_else(|| vec![Pattern::Any]),
         exclude: globs("exclude", problems).unwrap_or_default(),
-        selector: fields.get("selector").map(|selector| read_selector(selector, problems)),
+        selector: fields
+            .get("selector")
+            .map(|selector| read_selector(selector, problems)),
     }
 }
 
 fn read_selector(selector: &Cursor<'_>, problems: &mut Problems) -> Selector {
     let fields = selector.fields(&["matchLabels", "matchExpressions"], problems);
     let mut requirements = Vec::new();
-    for (key, value) in fields.get("matchLabels").map(|labels| labels.entries(problems)).unwrap_or_default() {
+    for (key, value) in fields
+        .get("matchLabels")
+        .map(|labels| labels.entries(problems))
+        .unwrap_or_default()
+    {
         if let Some(value) = value.text(problems) {
             requirements.push(Requirement {
                 key: key.to_owned(),
@@ -189,7 +234,11 @@ fn read_selector(selector: &Cursor<'_>, problems: &mut Problems) -> Selector {
             });
         }
     }
-    for expression in fields.get("matchExpressions").map(|list| list.elements(problems)).unwrap_or_default() {
+    for expression in fields
+        .get("matchExpressions")
+        .map(|list| list.elements(problems))
+        .unwrap_or_default()
+    {
         requirements.extend(read_expression(&expression, problems));
     }
     Selector(requirements)
@@ -215,10 +264,17 @@ fn read_expression(expression: &Cursor<'_>, problems: &mut Problems) -> Option<R
         ("DoesNotExist", Name::DoesNotExist),
     ];
     let name = operator.choice(&names, problems)?;
-    let values = fields.get("values").map(|values| values.texts(problems)).unwrap_or_default();
+    let values = fields
+        .get("values")
+        .map(|values| values.texts(problems))
+        .unwrap_or_default();
     let values: Vec<String> = values.into_iter().map(str::to_owned).collect();
     if values.is_empty() == matches!(name, Name::In | Name::NotIn) {
-        let demand = if values.is_empty() { "needs values" } else { "takes no values" };
+        let demand = if values.is_empty() {
+            "needs values"
+        } else {
+            "takes no values"
+        };
         problems.add(expression, format!("this operator {demand}"));
     }
     Some(Requirement {

@@ -2,7 +2,10 @@
 
 /// Name and YAML of every preset.
 pub const ALL: [(&str, &str); 3] = [
-    ("recommended", include_str!("../../policies/recommended.yaml")),
+    (
+        "recommended",
+        include_str!("../../policies/recommended.yaml"),
+    ),
     ("restricted", include_str!("../../policies/restricted.yaml")),
     ("audit", include_str!("../../policies/audit.yaml")),
 ];
@@ -12,5 +15,7 @@ pub const DEFAULT: &str = "recommended";
 
 /// The YAML of the preset of this name.
 pub fn text(name: &str) -> Option<&'static str> {
-    ALL.iter().find(|(candidate, _)| *candidate == name).map(|(_, text)| *text)
+    ALL.iter()
+        .find(|(candidate, _)| *candidate == name)
+        .map(|(_, text)| *text)
 }

@@ -36,7 +36,10 @@ impl Selection {
         };
         self.include.iter().any(|pattern| pattern.matches(name))
             && !self.exclude.iter().any(|pattern| pattern.matches(name))
-            && self.selector.as_ref().is_none_or(|selector| place.has_labels(selector))
+            && self
+                .selector
+                .as_ref()
+                .is_none_or(|selector| place.has_labels(selector))
     }
 }
 
@@ -113,8 +116,12 @@ impl Selector {
         self.0.iter().all(|requirement| {
             let value = label(&requirement.key);
             match &requirement.operator {
-                Operator::In(values) => value.is_some_and(|value| values.iter().any(|one| one == value)),
-                Operator::NotIn(values) => value.is_none_or(|value| values.iter().all(|one| one != value)),
+                Operator::In(values) => {
+                    value.is_some_and(|value| values.iter().any(|one| one == value))
+                }
+                Operator::NotIn(values) => {
+                    value.is_none_or(|value| values.iter().all(|one| one != value))
+                }
                 Operator::Exists => value.is_some(),
                 Operator::DoesNotExist => value.is_none(),
             }
@@ -139,7 +146,11 @@ impl<'i, 'a> Place<'i, 'a> {
         let request = &input.request;
         let core = request.kind.group.is_empty() && request.kind.version == "v1";
         if core && Shape::of("v1", &request.kind.kind) == Shape::Namespace {
-            let name = if request.name.is_empty() { &request.namespace } else { &request.name };
+            let name = if request.name.is_empty() {
+                &request.namespace
+            } else {
+                &request.name
+            };
             Place::Itself(name, input)
         } else if request.namespace.is_empty() {
             Place::Cluster
@@ -163,7 +174,8 @@ impl<'i, 'a> Place<'i, 'a> {
                 let objects = [input.object(), input.old_object()];
                 let mut readable = objects.iter().filter_map(|object| object.ok()).peekable();
                 readable.peek().is_none()
-                    || readable.any(|subject| selector.matches(|key| subject.metadata.labels.get(key)))
+                    || readable
+                        .any(|subject| selector.matches(|key| subject.metadata.labels.get(key)))
             }
         }
     }
@@ -178,8 +190,16 @@ mod tests {
         let matches = |glob: &str, name: &str| Pattern::parse(glob).unwrap().matches(name);
         assert!(matches("*", "anything") && matches("prod-*", "prod-1") && matches("{a,b}", "b"));
         assert!(matches("shop", "shop"));
-        assert!(!matches("shop", "shop-2") && !matches("prod-*", "a-prod-1") && !matches("Shop", "shop"));
-        assert!(Pattern::parse("a[").unwrap_err().starts_with("bad glob \"a[\""));
+        assert!(
+            !matches("shop", "shop-2")
+                && !matches("prod-*", "a-prod-1")
+                && !matches("Shop", "shop")
+        );
+        assert!(
+            Pattern::parse("a[")
+                .unwrap_err()
+                .starts_with("bad glob \"a[\"")
+        );
         assert!(Pattern::parse("").is_err());
     }
 

@@ -65,7 +65,10 @@ impl<'n> Cursor<'n> {
                 .collect(),
             Value::Null => Vec::new(),
             _ => {
-                problems.add(self, format!("expected a map, found {}", self.node.describe()));
+                problems.add(
+                    self,
+                    format!("expected a map, found {}", self.node.describe()),
+                );
                 Vec::new()
             }
         }
@@ -96,7 +99,10 @@ impl<'n> Cursor<'n> {
                 .collect(),
             Value::Null => Vec::new(),
             _ => {
-                problems.add(self, format!("expected a list, found {}", self.node.describe()));
+                problems.add(
+                    self,
+                    format!("expected a list, found {}", self.node.describe()),
+                );
                 Vec::new()
             }
         }
@@ -108,14 +114,20 @@ impl<'n> Cursor<'n> {
             return Some(text);
         }
         let found = self.node.describe();
-        problems.add(self, format!("expected a string, found {found}; quote it if a string is meant"));
+        problems.add(
+            self,
+            format!("expected a string, found {found}; quote it if a string is meant"),
+        );
         None
     }
 
     /// A list of strings.
     pub fn texts(&self, problems: &mut Problems) -> Vec<&'n str> {
         let elements = self.elements(problems);
-        elements.iter().filter_map(|element| element.text(problems)).collect()
+        elements
+            .iter()
+            .filter_map(|element| element.text(problems))
+            .collect()
     }
 
     /// One of `choices` by its name.
@@ -142,7 +154,9 @@ impl<'n> Fields<'n> {
     /// The field of this name; `null` is absent.
     pub fn get(&self, name: &str) -> Option<&Cursor<'n>> {
         let field = self.0.iter().find(|(candidate, _)| *candidate == name);
-        field.map(|(_, cursor)| cursor).filter(|cursor| !cursor.is_null())
+        field
+            .map(|(_, cursor)| cursor)
+            .filter(|cursor| !cursor.is_null())
     }
 }
 
@@ -187,7 +201,13 @@ mod tests {
         assert_eq!(distance("kitten", "sitting"), 3);
         assert_eq!(distance("", "abc"), 3);
         let known = ["mode", "settings", "checks"];
-        assert_eq!(unknown("field", "mdoe", &known), "unknown field \"mdoe\"; did you mean \"mode\"?");
-        assert_eq!(unknown("field", "xyzzy", &known), "unknown field \"xyzzy\"; known are mode, settings, checks");
+        assert_eq!(
+            unknown("field", "mdoe", &known),
+            "unknown field \"mdoe\"; did you mean \"mode\"?"
+        );
+        assert_eq!(
+            unknown("field", "xyzzy", &known),
+            "unknown field \"xyzzy\"; known are mode, settings, checks"
+        );
     }
 }

@@ -16,7 +16,9 @@ use tidegate::subject::Input;
 
 fn policy(name: &str, spec: &str) -> Policy {
     let spec = spec.trim().replace('\n', "\n  ");
-    let text = format!("apiVersion: tidegate.dev/v1alpha1\nkind: ControlPolicy\nmetadata: {{name: {name}}}\nspec:\n  {spec}\n");
+    let text = format!(
+        "apiVersion: tidegate.dev/v1alpha1\nkind: ControlPolicy\nmetadata: {{name: {name}}}\nspec:\n  {spec}\n"
+    );
     let document = document::parse(&text).remove(0).unwrap();
     control_policy(&document.node).unwrap()
 }
@@ -26,17 +28,26 @@ fn one(spec: &str) -> Policies {
 }
 
 fn labels(pairs: &[(&str, &str)]) -> Fact<Labels> {
-    let pairs = pairs.iter().map(|(key, value)| (format!("pod-security.kubernetes.io/{key}"), *value));
-    Fact::Known(Labels::from_iter(pairs))
+    let pairs = pairs
+        .iter()
+        .map(|(key, value)| (format!("pod-security.kubernetes.io/{key}"), *value));
+    Fact::Known(pairs.collect())
 }
 
 fn in_namespace(namespace: Fact<Labels>) -> Facts {
-    Facts { namespace, ..Facts::default() }
+    Facts {
+        namespace,
+        ..Facts::default()
+    }
 }
 
 /// A review of an operation on a resource of the core group or of apps.
 fn review(operation: &str, resource: &str, kind: &str, object: &Value, old: &Value) -> Value {
-    let group = if resource == "deployments" { "apps" } else { "" };
+    let group = if resource == "deployments" {
+        "apps"
+    } else {
+        ""
+    };
     json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
         "uid": "u-1", "operation": operation, "name": "web", "namespace": "shop",
         "kind": {"group": group, "version": "v1", "kind": kind},
@@ -46,7 +57,8 @@ fn review(operation: &str, resource: &str, kind: &str, object: &Value, old: &Val
 }
 
 fn pod(spec: &Value) -> Value {
-    let object = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}, "spec": spec});
+    let object =
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}, "spec": spec});
     review("CREATE", "pods", "Pod", &object, &Value::Null)
 }
 
@@ -86,35 +98,57 @@ fn findings(response: &Value) -> BTreeSet<String> {
     };
     let list: Vec<Value> = serde_json::from_str(text.as_str().unwrap()).unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    list.iter().map(|entry| format!("{}={}", text(&entry["check"]), text(&entry["mode"]))).collect()
+    list.iter()
+        .map(|entry| format!("{}={}", text(&entry["check"]), text(&entry["mode"])))
+        .collect()
 }
 
 fn set(items: &[&str]) -> BTreeSet<String> {
-    items.iter().map(|item| format!("pod-security/{item}")).collect()
+    items
+        .iter()
+        .map(|item| format!("pod-security/{item}"))
+        .collect()
 }
 
-const BASELINE: &str = "controls: {pod-security: {mode: MODE, settings: {default: {enforce: baseline}}}}";
+const BASELINE: &str =
+    "controls: {pod-security: {mode: MODE, settings: {default: {enforce: baseline}}}}";
 
 #[test]
 fn the_mode_of_the_control_caps_what_is_done() {
-    for (mode, allowed, warnings, verdict) in
-        [("enforce", false, 0, "deny"), ("warn", true, 1, "warn"), ("audit", true, 0, "audit")]
-    {
+    for (mode, allowed, warnings, verdict) in [
+        ("enforce", false, 0, "deny"),
+        ("warn", true, 1, "warn"),
+        ("audit", true, 0, "audit"),
+    ] {
         let policies = one(&BASELINE.replace("MODE", mode));
         let response = respond(&policies, &pod(&host_network()), &in_namespace(labels(&[])));
         assert_eq!(response["allowed"], allowed, "{mode}");
         assert_eq!(response["uid"], "u-1");
-        assert_eq!(response["warnings"].as_array().map_or(0, Vec::len), warnings, "{mode}");
+        assert_eq!(
+            response["warnings"].as_array().map_or(0, Vec::len),
+            warnings,
+            "{mode}"
+        );
         assert_eq!(response["auditAnnotations"]["verdict"], verdict);
-        assert_eq!(findings(&response), set(&[&format!("hostNamespaces={mode}")]));
+        assert_eq!(
+            findings(&response),
+            set(&[&format!("hostNamespaces={mode}")])
+        );
     }
-    let off = respond(&one(&BASELINE.replace("MODE", "off")), &pod(&host_network()), &in_namespace(labels(&[])));
+    let off = respond(
+        &one(&BASELINE.replace("MODE", "off")),
+        &pod(&host_network()),
+        &in_namespace(labels(&[])),
+    );
     assert_eq!(off["auditAnnotations"], json!({"verdict": "allow"}));
 }
 
 #[test]
 fn audit_only_caps_every_policy() {
-    let policies = Policies::new(vec![policy("one", &BASELINE.replace("MODE", "enforce"))], Mode::Audit);
+    let policies = Policies::new(
+        vec![policy("one", &BASELINE.replace("MODE", "enforce"))],
+        Mode::Audit,
+    );
     let response = respond(&policies, &pod(&host_network()), &in_namespace(labels(&[])));
     assert_eq!(response["allowed"], true);
     assert!(response.get("warnings").is_none());
@@ -148,8 +182,15 @@ fn one_check_can_be_set_apart_from_its_control() {
     broken["containers"][0]["securityContext"] = json!({"privileged": true});
     let response = respond(&one(spec), &pod(&broken), &in_namespace(labels(&[])));
     assert_eq!(response["allowed"], false);
-    assert_eq!(findings(&response), set(&["hostNamespaces=warn", "privileged=enforce"]));
-    let response = respond(&one(spec), &pod(&host_network()), &in_namespace(labels(&[])));
+    assert_eq!(
+        findings(&response),
+        set(&["hostNamespaces=warn", "privileged=enforce"])
+    );
+    let response = respond(
+        &one(spec),
+        &pod(&host_network()),
+        &in_namespace(labels(&[])),
+    );
     assert_eq!(response["allowed"], true);
     assert_eq!(
         response["warnings"],
@@ -181,14 +222,19 @@ fn a_floor_holds_in_spite_of_the_label_and_exempts_whom_the_level_exempts() {
     let response = respond(&one(spec), &pod(&host_network()), &privileged());
     assert_eq!(response["allowed"], false);
     assert_eq!(findings(&response), set(&["hostNamespaces=enforce"]));
-    let exempt = respond(&one(&spec.replace("NOBODY", "alice")), &pod(&host_network()), &privileged());
+    let exempt = respond(
+        &one(&spec.replace("NOBODY", "alice")),
+        &pod(&host_network()),
+        &privileged(),
+    );
     assert_eq!(exempt["allowed"], true);
     assert_eq!(exempt["auditAnnotations"]["exempt"], "user");
 }
 
 #[test]
 fn a_label_below_the_floor_is_a_finding_when_it_comes() {
-    let policies = one("controls: {pod-security: {mode: enforce, settings: {minimum: {enforce: baseline}}}}");
+    let policies =
+        one("controls: {pod-security: {mode: enforce, settings: {minimum: {enforce: baseline}}}}");
     let lowered = namespace(&[("enforce", "privileged")]);
     let create = review("CREATE", "namespaces", "Namespace", &lowered, &Value::Null);
     let response = respond(&policies, &create, &Facts::default());
@@ -199,18 +245,45 @@ fn a_label_below_the_floor_is_a_finding_when_it_comes() {
         "metadata.labels[\"pod-security.kubernetes.io/enforce\"]"
     );
     let kept = review("UPDATE", "namespaces", "Namespace", &lowered, &lowered);
-    assert_eq!(respond(&policies, &kept, &Facts::default())["allowed"], true);
-    let lowering = review("UPDATE", "namespaces", "Namespace", &lowered, &namespace(&[("enforce", "baseline")]));
-    assert_eq!(findings(&respond(&policies, &lowering, &Facts::default())), set(&["namespaceLevel=enforce"]));
+    assert_eq!(
+        respond(&policies, &kept, &Facts::default())["allowed"],
+        true
+    );
+    let lowering = review(
+        "UPDATE",
+        "namespaces",
+        "Namespace",
+        &lowered,
+        &namespace(&[("enforce", "baseline")]),
+    );
+    assert_eq!(
+        findings(&respond(&policies, &lowering, &Facts::default())),
+        set(&["namespaceLevel=enforce"])
+    );
 }
 
 #[test]
 fn malformed_labels_are_invalid_with_upstreams_causes() {
     let policies = one("controls: {pod-security: {mode: enforce}}");
-    let create = |labels| review("CREATE", "namespaces", "Namespace", &namespace(labels), &Value::Null);
-    let response = respond(&policies, &create(&[("enforce", "base"), ("warn-version", "v1")]), &Facts::default());
+    let create = |labels| {
+        review(
+            "CREATE",
+            "namespaces",
+            "Namespace",
+            &namespace(labels),
+            &Value::Null,
+        )
+    };
+    let response = respond(
+        &policies,
+        &create(&[("enforce", "base"), ("warn-version", "v1")]),
+        &Facts::default(),
+    );
     let status = &response["status"];
-    assert_eq!((&status["code"], &status["reason"]), (&json!(422), &json!("Invalid")));
+    assert_eq!(
+        (&status["code"], &status["reason"]),
+        (&json!(422), &json!("Invalid"))
+    );
     assert_eq!(
         status["details"]["causes"],
         json!([
@@ -226,14 +299,22 @@ fn malformed_labels_are_invalid_with_upstreams_causes() {
 #[test]
 fn a_template_is_allowed_with_warnings_unless_templates_are_enforced() {
     let warn = one(&BASELINE.replace("MODE", "enforce"));
-    let response = respond(&warn, &deployment(&host_network()), &in_namespace(labels(&[])));
+    let response = respond(
+        &warn,
+        &deployment(&host_network()),
+        &in_namespace(labels(&[])),
+    );
     assert_eq!(response["allowed"], true);
     assert_eq!(response["auditAnnotations"]["verdict"], "warn");
     assert_eq!(findings(&response), set(&["hostNamespaces=enforce"]));
     assert_eq!(response["warnings"].as_array().unwrap().len(), 1);
 
     let spec = "controls: {pod-security: {mode: enforce, settings: {default: {enforce: baseline}, templates: enforce}}}";
-    let response = respond(&one(spec), &deployment(&host_network()), &in_namespace(labels(&[])));
+    let response = respond(
+        &one(spec),
+        &deployment(&host_network()),
+        &in_namespace(labels(&[])),
+    );
     assert_eq!(response["allowed"], false);
     assert_eq!(
         response["status"]["details"]["causes"][0]["field"],
@@ -244,13 +325,25 @@ fn a_template_is_allowed_with_warnings_unless_templates_are_enforced() {
 #[test]
 fn raising_a_level_warns_of_the_pods_that_break_it() {
     let policies = one("controls: {pod-security: {mode: enforce}}");
-    let raise = review("UPDATE", "namespaces", "Namespace", &namespace(&[("enforce", "baseline")]), &namespace(&[]));
+    let raise = review(
+        "UPDATE",
+        "namespaces",
+        "Namespace",
+        &namespace(&[("enforce", "baseline")]),
+        &namespace(&[]),
+    );
     let body = raise.to_string();
     let input = Input::new(Request::decode(body.as_bytes()).unwrap());
     assert!(needs(&policies, &input).existing_pods);
     let running = json!({"metadata": {"name": "old"}, "spec": host_network()}).to_string();
-    let facts = |existing_pods| Facts { existing_pods, ..Facts::default() };
-    let known = facts(Fact::Known(ExistingPods { pods: vec![running.into()], total: 1 }));
+    let facts = |existing_pods| Facts {
+        existing_pods,
+        ..Facts::default()
+    };
+    let known = facts(Fact::Known(ExistingPods {
+        pods: vec![running.into()],
+        total: 1,
+    }));
     let response = respond(&policies, &raise, &known);
     assert_eq!(response["allowed"], true);
     assert_eq!(
@@ -260,10 +353,16 @@ fn raising_a_level_warns_of_the_pods_that_break_it() {
             "pod-security/existingPods: old: host namespaces",
         ])
     );
-    let response = respond(&policies, &raise, &facts(Fact::Unavailable("refused".into())));
+    let response = respond(
+        &policies,
+        &raise,
+        &facts(Fact::Unavailable("refused".into())),
+    );
     assert_eq!(
         response["warnings"],
-        json!(["pod-security/existingPods: failed to list pods while checking new PodSecurity enforce level"])
+        json!([
+            "pod-security/existingPods: failed to list pods while checking new PodSecurity enforce level"
+        ])
     );
 }
 
@@ -281,9 +380,24 @@ fn what_cannot_be_known_or_read_is_decided_by_the_mode() {
         assert_eq!(findings(&response), set(&[&format!("unreadable={mode}")]));
     }
     let policies = one(&BASELINE.replace("MODE", "enforce"));
-    let response = respond(&policies, &pod(&json!({"hostNetwork": "yes"})), &in_namespace(labels(&[])));
-    let message = response["status"]["message"].as_str().unwrap();
-    assert!(message.contains("spec.hostNetwork: invalid type: string \"yes\", expected a boolean"), "{message}");
+    let response = respond(
+        &policies,
+        &pod(&json!({"hostNetwork": "yes"})),
+        &in_namespace(labels(&[])),
+    );
+    let cause = &response["status"]["details"]["causes"][0];
+    assert_eq!(cause["field"], "spec.hostNetwork");
+    assert_eq!(
+        cause["message"],
+        "the object cannot be read: invalid type: string \"yes\", expected a boolean"
+    );
+    let template = respond(
+        &policies,
+        &deployment(&json!({"containers": {}})),
+        &in_namespace(labels(&[])),
+    );
+    assert_eq!(template["allowed"], true);
+    assert_eq!(findings(&template), set(&["unreadable=enforce"]));
 }
 
 #[test]
@@ -292,7 +406,11 @@ fn policies_add_up_and_the_strictest_mode_wins() {
         policy("soft", &BASELINE.replace("MODE", "warn")),
         policy("hard", &BASELINE.replace("MODE", "enforce")),
     ];
-    let response = respond(&Policies::new(list, Mode::Enforce), &pod(&host_network()), &in_namespace(labels(&[])));
+    let response = respond(
+        &Policies::new(list, Mode::Enforce),
+        &pod(&host_network()),
+        &in_namespace(labels(&[])),
+    );
     assert_eq!(response["allowed"], false);
     assert_eq!(findings(&response), set(&["hostNamespaces=enforce"]));
     assert_eq!(response["auditAnnotations"]["policies"], "soft,hard");
@@ -310,12 +428,21 @@ fn the_last_override_that_matches_wins() {
     let response = respond(&policies, &pod(&host_network()), &in_namespace(labels(&[])));
     assert_eq!(findings(&response), set(&["hostNamespaces=enforce"]));
     let lenient = in_namespace(Fact::Known(Labels::from_iter([("lenient", "yes")])));
-    assert_eq!(findings(&respond(&policies, &pod(&host_network()), &lenient)), set(&["hostNamespaces=warn"]));
+    assert_eq!(
+        findings(&respond(&policies, &pod(&host_network()), &lenient)),
+        set(&["hostNamespaces=warn"])
+    );
     let mut elsewhere = pod(&host_network());
     elsewhere["request"]["namespace"] = json!("other");
-    assert_eq!(findings(&respond(&policies, &elsewhere, &in_namespace(labels(&[])))), set(&["hostNamespaces=audit"]));
+    assert_eq!(
+        findings(&respond(&policies, &elsewhere, &in_namespace(labels(&[])))),
+        set(&["hostNamespaces=audit"])
+    );
     elsewhere["request"]["namespace"] = json!("kube-system");
-    assert_eq!(findings(&respond(&policies, &elsewhere, &in_namespace(labels(&[])))), set(&[]));
+    assert_eq!(
+        findings(&respond(&policies, &elsewhere, &in_namespace(labels(&[])))),
+        set(&[])
+    );
 }
 
 #[test]
@@ -326,13 +453,47 @@ fn an_answer_stays_within_what_the_api_server_shows() {
         .collect();
     let bad = json!({"hostNetwork": true, "containers": containers});
     let facts = || in_namespace(labels(&[("enforce", "restricted"), ("warn", "restricted")]));
-    let deny = respond(&one("controls: {pod-security: {mode: enforce}}"), &pod(&bad), &facts());
+    let deny = respond(
+        &one("controls: {pod-security: {mode: enforce}}"),
+        &pod(&bad),
+        &facts(),
+    );
     let message = deny["status"]["message"].as_str().unwrap();
     assert!(message.len() <= 4096, "{}", message.len());
     assert!(message.contains(" more") && !message.contains('\u{1b}'));
-    assert!(deny.to_string().len() < 64 << 10, "{}", deny.to_string().len());
-    let warn = respond(&one("controls: {pod-security: {mode: warn}}"), &pod(&bad), &facts());
-    let warnings: Vec<&str> = warn["warnings"].as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect();
-    assert!(warnings.iter().all(|text| text.len() <= 256 && !text.chars().any(char::is_control)));
+    assert!(
+        deny.to_string().len() < 64 << 10,
+        "{}",
+        deny.to_string().len()
+    );
+    let warn = respond(
+        &one("controls: {pod-security: {mode: warn}}"),
+        &pod(&bad),
+        &facts(),
+    );
+    let warnings: Vec<&str> = warn["warnings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|text| text.as_str().unwrap())
+        .collect();
+    assert!(
+        warnings
+            .iter()
+            .all(|text| text.len() <= 256 && !text.chars().any(char::is_control))
+    );
     assert!(warnings.iter().map(|text| text.len()).sum::<usize>() < 2_000);
+}
+
+#[test]
+fn an_override_keeps_what_an_earlier_one_said_of_a_control_the_main_part_does_not_name() {
+    let spec = "overrides:\n- namespaces: {include: [\"*\"]}\n  controls: {pod-security: {mode: enforce, settings: {default: {enforce: baseline}}}}\n\
+                - namespaces: {include: [shop]}\n  controls: {pod-security: {checks: {hostPorts: {mode: warn}}}}";
+    let response = respond(
+        &one(spec),
+        &pod(&host_network()),
+        &in_namespace(labels(&[])),
+    );
+    assert_eq!(findings(&response), set(&["hostNamespaces=enforce"]));
+    assert_eq!(response["allowed"], false);
 }

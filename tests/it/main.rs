@@ -8,10 +8,14 @@
     reason = "clippy takes helpers of integration tests for code that runs"
 )]
 
+#[path = "../bed/mod.rs"]
+mod bed;
+
 mod admission;
-mod engine;
 mod architecture;
 mod bad_input;
 mod cli;
+mod cluster;
+mod engine;
 mod parity;
 mod server;

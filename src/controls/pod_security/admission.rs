@@ -1,121 +1,28 @@
-//! What upstream's admission does with a request (`admission/admission.go`), as data: nothing is
-//! left out that upstream's answer holds, so that the test suite can write that answer from it.
+//! What upstream's admission does with a request (`admission/admission.go`).
 
 use crate::facts::{Fact, Facts, Needs};
 use crate::review::{Operation, Request};
 use crate::subject::{Body, Input, PodView, Subject};
 
-use super::check::{Failure, PodCheck};
 use super::existing;
 use super::labels::{self, LabelError, Levels};
 use super::level::{Level, LevelVersion};
+use super::outcome::{Evaluation, Exemption, Failed, NamespaceOutcome, Outcome, Target};
 use super::registry;
 use super::settings::Settings;
 
-/// The decision on one request.
-#[derive(Clone, Debug)]
-pub enum Outcome {
-    /// Nothing to look at: another resource, an ignored subresource, an insignificant update.
-    Ignored,
-    /// Not judged because of this exemption.
-    Exempt(Exemption),
-    /// The namespace asks nothing in any mode.
-    Privileged(Target),
-    /// What decides could not be read. Pods are denied, templates allowed.
-    Failed(Failed, Target),
-    /// The pod or template was judged.
-    Evaluated(Box<Evaluation>),
-    /// The Namespace was judged.
-    Namespace(NamespaceOutcome),
-}
-
-/// What a request changes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Target {
-    /// A Pod.
-    Pod,
-    /// A kind with a pod template.
-    Template,
-    /// A Namespace.
-    Namespace,
-}
-
-/// Why a request is not judged.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Exemption {
-    /// Its namespace.
-    Namespace,
-    /// Its user.
-    User,
-    /// The pod's runtime class.
-    RuntimeClass,
-}
-
-impl Exemption {
-    /// Upstream's value of the audit annotation `exempt`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Exemption::Namespace => "namespace",
-            Exemption::User => "user",
-            Exemption::RuntimeClass => "runtimeClass",
-        }
-    }
-}
-
-/// What could not be read.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Failed {
-    /// The labels of the namespace; the reason is for the log.
-    Lookup(String),
-    /// The object.
-    Object(String),
-    /// The object is of another kind than its resource.
-    Kind(String),
-    /// The object before the update.
-    OldObject(String),
-    /// The object before the update is of another kind.
-    OldKind(String),
-}
-
-/// Which checks failed.
-pub type Failures = Vec<(&'static PodCheck, Failure)>;
-
-/// A pod or template judged at every level that applies.
-#[derive(Clone, Debug)]
-pub struct Evaluation {
-    /// Pod or template.
-    pub target: Target,
-    /// Path of the pod in the object.
-    pub base: &'static str,
-    /// The levels in force.
-    pub levels: Levels,
-    /// The labels that could not be read.
-    pub label_errors: Vec<LabelError>,
-    /// What fails at the enforced level. Upstream does not look at it for templates.
-    pub enforce: Failures,
-    /// What fails at the audited level.
-    pub audit: Failures,
-    /// What fails at the level warned about. Upstream does not look when the pod is denied.
-    pub warn: Failures,
-    /// What fails at the floor, which upstream does not know.
-    pub floor: Failures,
-}
-
-/// A Namespace judged.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct NamespaceOutcome {
-    /// Labels that deny the request because they cannot be read.
-    pub invalid: Vec<LabelError>,
-    /// What the client is told: the exemption of the namespace, or its existing pods.
-    pub warnings: Vec<String>,
-    /// The enforced level, where a label asks for one below the floor.
-    pub below_floor: Option<LevelVersion>,
-}
-
 /// Subresources of pods that cannot change what is checked; any other is judged, so that one newer
 /// than this program fails safe.
-const IGNORED_SUBRESOURCES: [&str; 8] =
-    ["exec", "attach", "binding", "eviction", "log", "portforward", "proxy", "status"];
+const IGNORED_SUBRESOURCES: [&str; 8] = [
+    "exec",
+    "attach",
+    "binding",
+    "eviction",
+    "log",
+    "portforward",
+    "proxy",
+    "status",
+];
 
 impl Settings {
     /// What [`Settings::decide`] must know.
@@ -143,7 +50,8 @@ impl Settings {
     }
 
     fn exempt_request(&self, request: &Request<'_>) -> Option<Exemption> {
-        let listed = |list: &[String], name: &str| !name.is_empty() && list.iter().any(|one| one == name);
+        let listed =
+            |list: &[String], name: &str| !name.is_empty() && list.iter().any(|one| one == name);
         if listed(&self.exemptions.namespaces, &request.namespace) {
             Some(Exemption::Namespace)
         } else if listed(&self.exemptions.usernames, &request.user_info.username) {
@@ -160,16 +68,20 @@ impl Settings {
         let namespace = match &facts.namespace {
             Fact::Known(namespace) => namespace,
             Fact::Unavailable(why) => return Outcome::Failed(Failed::Lookup(why.clone()), target),
-            Fact::NotAsked => return Outcome::Failed(Failed::Lookup("not asked for".into()), target),
+            Fact::NotAsked => {
+                return Outcome::Failed(Failed::Lookup("not asked for".into()), target);
+            }
         };
         let (levels, label_errors) = labels::levels(|key| namespace.get(key), &self.default);
-        let floor = self.minimum.filter(|floor| floor.level != Level::Privileged);
+        let floor = self
+            .minimum
+            .filter(|floor| floor.level != Level::Privileged);
         if label_errors.is_empty() && levels.privileged() && floor.is_none() {
             return Outcome::Privileged(target);
         }
         let subject = match input.object() {
             Ok(subject) => subject,
-            Err(error) => return Outcome::Failed(Failed::Object(error.to_string()), target),
+            Err(error) => return Outcome::Failed(Failed::Object(error.clone()), target),
         };
         if target == Target::Pod {
             match significant_change(input, subject) {
@@ -185,17 +97,29 @@ impl Settings {
             return Outcome::Failed(Failed::Kind(subject.kind.to_string()), target);
         };
         let runtime_class = pod.spec.runtime_class_name.as_deref().unwrap_or_default();
-        if !runtime_class.is_empty() && self.exemptions.runtime_classes.iter().any(|one| one == runtime_class) {
+        if !runtime_class.is_empty()
+            && self
+                .exemptions
+                .runtime_classes
+                .iter()
+                .any(|one| one == runtime_class)
+        {
             return Outcome::Exempt(Exemption::RuntimeClass);
         }
-        Outcome::Evaluated(Box::new(evaluate(&pod, target, levels, label_errors, floor)))
+        Outcome::Evaluated(Box::new(evaluate(
+            &pod,
+            target,
+            levels,
+            label_errors,
+            floor,
+        )))
     }
 
     fn decide_namespace(&self, input: &Input<'_>, facts: &Facts) -> Outcome {
         let target = Target::Namespace;
         let subject = match input.object() {
             Ok(subject) => subject,
-            Err(error) => return Outcome::Failed(Failed::Object(error.to_string()), target),
+            Err(error) => return Outcome::Failed(Failed::Object(error.clone()), target),
         };
         if !matches!(subject.body, Body::Namespace) {
             return Outcome::Failed(Failed::Kind(subject.kind.to_string()), target);
@@ -205,7 +129,7 @@ impl Settings {
             None => None,
             Some(Ok(old)) if matches!(old.body, Body::Namespace) => Some(old),
             Some(Ok(old)) => return Outcome::Failed(Failed::OldKind(old.kind.to_string()), target),
-            Some(Err(error)) => return Outcome::Failed(Failed::OldObject(error.to_string()), target),
+            Some(Err(error)) => return Outcome::Failed(Failed::OldObject(error.clone()), target),
         };
         let (levels, errors) = self.levels_of(subject);
         let known_errors = old.map(|old| self.levels_of(old).1);
@@ -214,9 +138,14 @@ impl Settings {
             outcome.invalid = errors;
         } else if self.is_exempt(&input.request.namespace) {
             let judged = old.is_none_or(|old| raises(&self.levels_of(old).0, &levels));
-            outcome.warnings.extend(judged.then(|| self.exempt_warning(subject, &levels)).flatten());
+            outcome.warnings.extend(
+                judged
+                    .then(|| self.exempt_warning(subject, &levels))
+                    .flatten(),
+            );
         } else if let Some(level) = self.raised_level(input) {
-            outcome.warnings = existing::warnings(self, &subject.metadata.name, level, &facts.existing_pods);
+            outcome.warnings =
+                existing::warnings(self, &subject.metadata.name, level, &facts.existing_pods);
         }
         outcome.below_floor = self.below_floor(input, subject, old, &levels);
         Outcome::Namespace(outcome)
@@ -227,16 +156,23 @@ impl Settings {
     }
 
     fn is_exempt(&self, namespace: &str) -> bool {
-        !namespace.is_empty() && self.exemptions.namespaces.iter().any(|one| one == namespace)
+        !namespace.is_empty()
+            && self
+                .exemptions
+                .namespaces
+                .iter()
+                .any(|one| one == namespace)
     }
 
     /// The enforced level that an update of a Namespace raises, when its pods are to be looked at.
     fn raised_level(&self, input: &Input<'_>) -> Option<LevelVersion> {
-        if input.request.operation != Operation::Update || self.is_exempt(&input.request.namespace) {
+        if input.request.operation != Operation::Update || self.is_exempt(&input.request.namespace)
+        {
             return None;
         }
         let (new, old) = (input.object().ok()?, input.old_object().ok()?);
-        let ((levels, errors), (old_levels, old_errors)) = (self.levels_of(new), self.levels_of(old));
+        let ((levels, errors), (old_levels, old_errors)) =
+            (self.levels_of(new), self.levels_of(old));
         let acceptable = errors.is_empty() || errors == old_errors;
         (acceptable && raises(&old_levels, &levels)).then_some(levels.enforce)
     }
@@ -252,7 +188,8 @@ impl Settings {
     ) -> Option<LevelVersion> {
         let floor = self.minimum?;
         let label = namespace.metadata.labels.get(labels::ENFORCE)?;
-        let unchanged = old.is_some_and(|old| old.metadata.labels.get(labels::ENFORCE) == Some(label));
+        let unchanged =
+            old.is_some_and(|old| old.metadata.labels.get(labels::ENFORCE) == Some(label));
         let judged = !unchanged && self.exempt_request(&input.request).is_none();
         (judged && levels.enforce.level < floor.level).then_some(levels.enforce)
     }
@@ -264,9 +201,21 @@ impl Settings {
         }
         let label = |key: &str| namespace.metadata.labels.get(key).is_some();
         let modes = [
-            ("enforce", levels.enforce, label(labels::ENFORCE) || label(labels::ENFORCE_VERSION)),
-            ("audit", levels.audit, label(labels::AUDIT) || label(labels::AUDIT_VERSION)),
-            ("warn", levels.warn, label(labels::WARN) || label(labels::WARN_VERSION)),
+            (
+                "enforce",
+                levels.enforce,
+                label(labels::ENFORCE) || label(labels::ENFORCE_VERSION),
+            ),
+            (
+                "audit",
+                levels.audit,
+                label(labels::AUDIT) || label(labels::AUDIT_VERSION),
+            ),
+            (
+                "warn",
+                levels.warn,
+                label(labels::WARN) || label(labels::WARN_VERSION),
+            ),
         ];
         let set: Vec<String> = modes
             .into_iter()
@@ -334,7 +283,9 @@ fn evaluate(
         enforce,
         audit,
         warn,
-        floor: floor.map(|floor| registry::evaluate(floor, pod)).unwrap_or_default(),
+        floor: floor
+            .map(|floor| registry::evaluate(floor, pod))
+            .unwrap_or_default(),
     }
 }
 
@@ -347,7 +298,9 @@ fn significant_change(input: &Input<'_>, subject: &Subject<'_>) -> Result<bool, 
     if input.request.operation != Operation::Update {
         return Ok(true);
     }
-    let old = input.old_object().map_err(|error| Failed::OldObject(error.to_string()))?;
+    let old = input
+        .old_object()
+        .map_err(|error| Failed::OldObject(error.clone()))?;
     let Body::Pod(old_spec) = &old.body else {
         return Err(Failed::OldKind(old.kind.to_string()));
     };
@@ -356,10 +309,14 @@ fn significant_change(input: &Input<'_>, subject: &Subject<'_>) -> Result<bool, 
         (&new.init_containers, &old_spec.init_containers),
     ]
     .into_iter()
-    .any(|(new, old)| new.len() != old.len() || new.iter().zip(old).any(|(new, old)| new.image != old.image));
+    .any(|(new, old)| {
+        new.len() != old.len() || new.iter().zip(old).any(|(new, old)| new.image != old.image)
+    });
     let other_debugging = new.ephemeral_containers.iter().any(|new| {
         let mut known = old_spec.ephemeral_containers.iter();
-        known.find(|old| old.name == new.name).is_none_or(|old| old.image != new.image)
+        known
+            .find(|old| old.name == new.name)
+            .is_none_or(|old| old.image != new.image)
     });
     Ok(other_images || other_debugging)
 }

@@ -28,7 +28,10 @@ pub fn warnings(
     let Fact::Known(existing) = pods else {
         return vec!["failed to list pods while checking new PodSecurity enforce level".into()];
     };
-    let readable = existing.pods.iter().map(|text| Subject::parse(Raw::assume(text), POD));
+    let readable = existing
+        .pods
+        .iter()
+        .map(|text| Subject::parse(Raw::assume(text), POD));
     let pods = prioritized(settings, readable.filter_map(Result::ok).collect());
     let unread = existing.total.saturating_sub(existing.pods.len());
     let total = pods.len() + unread;
@@ -41,7 +44,9 @@ pub fn warnings(
             continue;
         }
         let reasons: Vec<&str> = failures.iter().map(|(_, failure)| failure.reason).collect();
-        let (name, count) = faults.entry(reasons.join(", ")).or_insert((pod.metadata.name.to_string(), 0));
+        let (name, count) = faults
+            .entry(reasons.join(", "))
+            .or_insert((pod.metadata.name.to_string(), 0));
         if *pod.metadata.name < **name {
             *name = pod.metadata.name.to_string();
         }
@@ -80,8 +85,17 @@ fn prioritized<'a>(settings: &Settings, pods: Vec<Subject<'a>>) -> Vec<Subject<'
     let mut first = Vec::new();
     let mut others = Vec::new();
     for pod in pods {
-        let class = pod.pod().and_then(|view| view.spec.runtime_class_name.as_deref()).unwrap_or_default();
-        if !class.is_empty() && settings.exemptions.runtime_classes.iter().any(|one| one == class) {
+        let class = pod
+            .pod()
+            .and_then(|view| view.spec.runtime_class_name.as_deref())
+            .unwrap_or_default();
+        if !class.is_empty()
+            && settings
+                .exemptions
+                .runtime_classes
+                .iter()
+                .any(|one| one == class)
+        {
             continue;
         }
         let mut owners = pod.metadata.owner_references.iter();

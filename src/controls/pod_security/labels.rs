@@ -35,7 +35,9 @@ pub struct Levels {
 impl Levels {
     /// Whether nothing is asked in any mode.
     pub fn privileged(&self) -> bool {
-        [self.enforce, self.audit, self.warn].iter().all(|lv| lv.level == Level::Privileged)
+        [self.enforce, self.audit, self.warn]
+            .iter()
+            .all(|lv| lv.level == Level::Privileged)
     }
 
     /// Whether both ask the same in every mode.
@@ -82,7 +84,11 @@ pub fn levels<'l>(
         let value = label(name)?;
         let parsed = Level::parse(value);
         if parsed.is_none() {
-            errors.push(LabelError { label: name, value: value.to_owned(), demand: LEVEL_DEMAND });
+            errors.push(LabelError {
+                label: name,
+                value: value.to_owned(),
+                demand: LEVEL_DEMAND,
+            });
         }
         Some((parsed.unwrap_or(fallback), parsed.is_some()))
     };
@@ -93,17 +99,25 @@ pub fn levels<'l>(
         let value = label(name)?;
         let parsed = Version::parse(value);
         if parsed.is_none() {
-            errors.push(LabelError { label: name, value: value.to_owned(), demand: VERSION_DEMAND });
+            errors.push(LabelError {
+                label: name,
+                value: value.to_owned(),
+                demand: VERSION_DEMAND,
+            });
         }
         Some(parsed.unwrap_or(Version::Latest))
     };
-    let (enforce_version, audit_version, warn_version) =
-        (version(ENFORCE_VERSION), version(AUDIT_VERSION), version(WARN_VERSION));
+    let (enforce_version, audit_version, warn_version) = (
+        version(ENFORCE_VERSION),
+        version(AUDIT_VERSION),
+        version(WARN_VERSION),
+    );
 
-    let set = |target: &mut LevelVersion, level: Option<(Level, bool)>, version: Option<Version>| {
-        target.level = level.map_or(target.level, |(level, _)| level);
-        target.version = version.unwrap_or(target.version);
-    };
+    let set =
+        |target: &mut LevelVersion, level: Option<(Level, bool)>, version: Option<Version>| {
+            target.level = level.map_or(target.level, |(level, _)| level);
+            target.version = version.unwrap_or(target.version);
+        };
     set(&mut levels.enforce, enforce, enforce_version);
     set(&mut levels.audit, audit, audit_version);
     set(&mut levels.warn, warn, warn_version);
@@ -121,4 +135,11 @@ pub fn levels<'l>(
 }
 
 /// The order in which upstream reads the labels.
-const ORDER: [&str; 6] = [ENFORCE, ENFORCE_VERSION, AUDIT, AUDIT_VERSION, WARN, WARN_VERSION];
+const ORDER: [&str; 6] = [
+    ENFORCE,
+    ENFORCE_VERSION,
+    AUDIT,
+    AUDIT_VERSION,
+    WARN,
+    WARN_VERSION,
+];

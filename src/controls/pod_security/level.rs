@@ -58,7 +58,8 @@ impl Version {
             return Some(Version::Latest);
         }
         let digits = text.strip_prefix("v1.")?;
-        let plain = digits == "0" || (!digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit()));
+        let plain = digits == "0"
+            || (!digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit()));
         let number = digits.parse::<i64>().ok().filter(|_| plain)?;
         u64::try_from(number).ok().map(Version::Minor)
     }

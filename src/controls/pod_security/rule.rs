@@ -4,11 +4,11 @@ use crate::control::{Check, Mode, Report, Rule, Violation};
 use crate::facts::{Facts, Needs};
 use crate::path::FieldPath;
 use crate::review::Cause;
-use crate::subject::Input;
+use crate::subject::{Input, Unreadable};
 
-use super::admission::{Evaluation, Failed, Failures, NamespaceOutcome, Outcome, Target};
 use super::check::{Failure, PodCheck};
 use super::labels;
+use super::outcome::{Evaluation, Failed, Failures, NamespaceOutcome, Outcome, Target};
 use super::settings::{Settings, Templates};
 use super::{EXISTING_PODS, NAMESPACE_LABELS, NAMESPACE_LEVEL};
 
@@ -21,8 +21,10 @@ impl Rule for Settings {
         match self.decide(input, facts) {
             Outcome::Ignored | Outcome::Privileged(Target::Template | Target::Namespace) => {}
             Outcome::Exempt(exemption) => report.notes.push(("exempt", exemption.as_str().into())),
-            Outcome::Privileged(Target::Pod) => report.notes.push(("enforce-policy", "privileged:latest".into())),
-            Outcome::Failed(failed, target) => self.report_failed(&failed, target, report),
+            Outcome::Privileged(Target::Pod) => report
+                .notes
+                .push(("enforce-policy", "privileged:latest".into())),
+            Outcome::Failed(failed, target) => self.report_failed(failed, target, report),
             Outcome::Evaluated(evaluation) => self.report_evaluation(*evaluation, report),
             Outcome::Namespace(outcome) => self.report_namespace(outcome, report),
         }
@@ -30,26 +32,27 @@ impl Rule for Settings {
 }
 
 impl Settings {
-    /// Upstream denies a Pod or Namespace it cannot read and lets a template pass with a remark.
-    fn report_failed(&self, failed: &Failed, target: Target, report: &mut Report) {
-        let (check, message) = match failed {
-            Failed::Lookup(why) => (&Check::UNAVAILABLE, format!("the labels of the namespace could not be had: {why}")),
-            Failed::Object(why) => (&Check::UNREADABLE, format!("the object cannot be read: {why}")),
-            Failed::OldObject(why) => (&Check::UNREADABLE, format!("the object as it was cannot be read: {why}")),
-            Failed::Kind(kind) => (&Check::UNREADABLE, format!("the object is unexpectedly a {kind:?}")),
-            Failed::OldKind(kind) => (&Check::UNREADABLE, format!("the object as it was is unexpectedly a {kind:?}")),
+    /// Upstream denies a Pod or Namespace it cannot read and lets a template pass.
+    fn report_failed(&self, failed: Failed, target: Target, report: &mut Report) {
+        let mut violation = match failed {
+            Failed::Lookup(why) => {
+                let message = format!("the labels of the namespace could not be had: {why}");
+                Violation::new(&Check::UNAVAILABLE, message)
+            }
+            Failed::Object(why) => unreadable("the object", why),
+            Failed::OldObject(why) => unreadable("the object as it was", why),
+            Failed::Kind(kind) => unexpected("the object", &kind),
+            Failed::OldKind(kind) => unexpected("the object as it was", &kind),
         };
-        let mut violation = Violation::new(check, message);
-        if target == Target::Template && self.templates == Templates::Warn {
-            violation.ceiling = Mode::Audit;
-            violation.advisory = true;
-        }
+        violation.advisory = target == Target::Template && self.templates == Templates::Warn;
         report.violations.push(violation);
     }
 
     fn report_evaluation(&self, evaluation: Evaluation, report: &mut Report) {
         if evaluation.target == Target::Pod {
-            report.notes.push(("enforce-policy", evaluation.levels.enforce.to_string()));
+            report
+                .notes
+                .push(("enforce-policy", evaluation.levels.enforce.to_string()));
         }
         if !evaluation.label_errors.is_empty() {
             let texts: Vec<String> = evaluation
@@ -57,7 +60,10 @@ impl Settings {
                 .iter()
                 .map(|error| format!("{}: {}", error.field(), error.message()))
                 .collect();
-            report.notes.push(("error", format!("Failed to parse policy: {}", texts.join(", "))));
+            report.notes.push((
+                "error",
+                format!("Failed to parse policy: {}", texts.join(", ")),
+            ));
         }
         let advisory = evaluation.target == Target::Template && self.templates == Templates::Warn;
         let mut merged: Vec<(&'static PodCheck, Failure, Mode)> = Vec::new();
@@ -76,7 +82,11 @@ impl Settings {
                 ceiling,
                 advisory,
                 message: failure.text(),
-                fields: failure.fields.into_iter().map(|field| field.below(evaluation.base)).collect(),
+                fields: failure
+                    .fields
+                    .into_iter()
+                    .map(|field| field.below(evaluation.base))
+                    .collect(),
                 fix: failure.fix.map_or(check.check.fix.into(), Into::into),
                 invalid: None,
             });
@@ -92,7 +102,11 @@ impl Settings {
                 .map(|error| format!("{} {}", error.label, error.message()))
                 .collect();
             let mut violation = Violation::new(&NAMESPACE_LABELS, texts.join("; "));
-            violation.fields = outcome.invalid.iter().map(|error| field(error.label)).collect();
+            violation.fields = outcome
+                .invalid
+                .iter()
+                .map(|error| field(error.label))
+                .collect();
             let causes = outcome.invalid.iter().map(|error| Cause {
                 reason: "FieldValueInvalid".into(),
                 message: error.message(),
@@ -103,7 +117,10 @@ impl Settings {
         }
         let enforce = || vec![FieldPath::of("metadata.labels").key(labels::ENFORCE)];
         if let (Some(level), Some(floor)) = (outcome.below_floor, self.minimum) {
-            let message = format!("the label asks for {}, the floor is {}", level.level, floor.level);
+            let message = format!(
+                "the label asks for {}, the floor is {}",
+                level.level, floor.level
+            );
             let mut violation = Violation::new(&NAMESPACE_LEVEL, message);
             violation.fields = enforce();
             report.violations.push(violation);
@@ -115,6 +132,22 @@ impl Settings {
             report.violations.push(violation);
         }
     }
+}
+
+fn unreadable(what: &str, why: Unreadable) -> Violation {
+    let mut violation = Violation::new(
+        &Check::UNREADABLE,
+        format!("{what} cannot be read: {}", why.message),
+    );
+    violation.fields.extend(why.field);
+    violation
+}
+
+fn unexpected(what: &str, kind: &str) -> Violation {
+    Violation::new(
+        &Check::UNREADABLE,
+        format!("{what} is unexpectedly a {kind:?}"),
+    )
 }
 
 /// Adds failures to those found at stricter levels; what is found twice is said once.

@@ -45,25 +45,44 @@ pub struct Exemptions {
 /// Makes the rule; see [`crate::control::Control::configure`].
 pub fn configure(settings: Option<Cursor<'_>>, problems: &mut Problems) -> Option<Arc<dyn Rule>> {
     let before = problems.0.len();
-    let settings = settings.map(|cursor| read(&cursor, problems)).unwrap_or_default();
+    let settings = settings
+        .map(|cursor| read(&cursor, problems))
+        .unwrap_or_default();
     (problems.0.len() == before).then(|| Arc::new(settings) as Arc<dyn Rule>)
 }
 
 fn read(cursor: &Cursor<'_>, problems: &mut Problems) -> Settings {
     let fields = cursor.fields(&["default", "minimum", "templates", "exemptions"], problems);
     let choices = [("warn", Templates::Warn), ("enforce", Templates::Enforce)];
-    let templates = fields.get("templates").and_then(|field| field.choice(&choices, problems));
+    let templates = fields
+        .get("templates")
+        .and_then(|field| field.choice(&choices, problems));
     Settings {
-        default: fields.get("default").map(|field| read_levels(field, problems)).unwrap_or_default(),
-        minimum: fields.get("minimum").and_then(|field| read_minimum(field, problems)),
+        default: fields
+            .get("default")
+            .map(|field| read_levels(field, problems))
+            .unwrap_or_default(),
+        minimum: fields
+            .get("minimum")
+            .and_then(|field| read_minimum(field, problems)),
         templates: templates.unwrap_or_default(),
-        exemptions: fields.get("exemptions").map(|field| read_exemptions(field, problems)).unwrap_or_default(),
+        exemptions: fields
+            .get("exemptions")
+            .map(|field| read_exemptions(field, problems))
+            .unwrap_or_default(),
     }
 }
 
 /// `defaults` of upstream's file and `default` of ours.
 pub fn read_levels(cursor: &Cursor<'_>, problems: &mut Problems) -> Levels {
-    let known = ["enforce", "enforce-version", "audit", "audit-version", "warn", "warn-version"];
+    let known = [
+        "enforce",
+        "enforce-version",
+        "audit",
+        "audit-version",
+        "warn",
+        "warn-version",
+    ];
     let fields = cursor.fields(&known, problems);
     Levels {
         enforce: read_level_version(&fields, "enforce", "enforce-version", problems),
@@ -73,7 +92,12 @@ pub fn read_levels(cursor: &Cursor<'_>, problems: &mut Problems) -> Levels {
 }
 
 /// Upstream takes an empty string for an absent field.
-fn read_level_version(fields: &Fields<'_>, level: &str, version: &str, problems: &mut Problems) -> LevelVersion {
+fn read_level_version(
+    fields: &Fields<'_>,
+    level: &str,
+    version: &str,
+    problems: &mut Problems,
+) -> LevelVersion {
     let mut given = |name: &str| {
         let cursor = fields.get(name)?;
         let text = cursor.text(problems)?;
@@ -102,7 +126,12 @@ fn read_minimum(cursor: &Cursor<'_>, problems: &mut Problems) -> Option<LevelVer
         problems.add(cursor, "a minimum needs enforce: baseline or restricted");
         return None;
     }
-    Some(read_level_version(&fields, "enforce", "enforce-version", problems))
+    Some(read_level_version(
+        &fields,
+        "enforce",
+        "enforce-version",
+        problems,
+    ))
 }
 
 /// `exemptions` of upstream's file and of ours, with upstream's validation: names well-formed and
@@ -111,8 +140,14 @@ pub fn read_exemptions(cursor: &Cursor<'_>, problems: &mut Problems) -> Exemptio
     let fields = cursor.fields(&["usernames", "namespaces", "runtimeClasses"], problems);
     let mut names = |field: &str, demand: &str, valid: fn(&str) -> bool| {
         let mut names: Vec<String> = Vec::new();
-        for element in fields.get(field).map(|list| list.elements(problems)).unwrap_or_default() {
-            let Some(name) = element.text(problems) else { continue };
+        for element in fields
+            .get(field)
+            .map(|list| list.elements(problems))
+            .unwrap_or_default()
+        {
+            let Some(name) = element.text(problems) else {
+                continue;
+            };
             if !valid(name) {
                 problems.add(&element, format!("{name:?} must be {demand}"));
             } else if names.iter().any(|known| known == name) {
@@ -126,7 +161,11 @@ pub fn read_exemptions(cursor: &Cursor<'_>, problems: &mut Problems) -> Exemptio
     Exemptions {
         usernames: names("usernames", "a user name", |name| !name.is_empty()),
         namespaces: names("namespaces", "a namespace's name (DNS label)", is_dns_label),
-        runtime_classes: names("runtimeClasses", "a runtime class's name (DNS subdomain)", is_dns_subdomain),
+        runtime_classes: names(
+            "runtimeClasses",
+            "a runtime class's name (DNS subdomain)",
+            is_dns_subdomain,
+        ),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-/// SplitMix64: small, and the same everywhere.
+/// The generator `SplitMix64`: small, and the same everywhere.
 pub(super) struct Random(pub(super) u64);
 
 impl Random {
@@ -26,11 +26,50 @@ impl Random {
 
 /// Pieces of text with a history of being read differently by different readers.
 const TOKENS: [&[u8]; 44] = [
-    b"null", b"true", b"false", b"0", b"-0", b"-", b"01", b"1.0", b"1.", b".5", b"1e400", b"-1e-400", b"1E+2",
-    b"9223372036854775807", b"9223372036854775808", b"18446744073709551616", b"2147483648", b"NaN", b"Infinity",
-    b"\"\"", b"\"", b"\\", b"\\u0000", b"\\ud800", b"\\udc00\\ud800", b"\\ud83d\\ude00", b"\\u12", b"\\x41",
-    b"[]", b"{}", b"[", b"]", b"{", b"}", b",", b":", b"\xef\xbb\xbf", b"\xff", b"\xed\xa0\x80", b"\xc0\xaf",
-    b"\x00", b"\n", b"\x1b[31m", b"\xe2\x80\xae",
+    b"null",
+    b"true",
+    b"false",
+    b"0",
+    b"-0",
+    b"-",
+    b"01",
+    b"1.0",
+    b"1.",
+    b".5",
+    b"1e400",
+    b"-1e-400",
+    b"1E+2",
+    b"9223372036854775807",
+    b"9223372036854775808",
+    b"18446744073709551616",
+    b"2147483648",
+    b"NaN",
+    b"Infinity",
+    b"\"\"",
+    b"\"",
+    b"\\",
+    b"\\u0000",
+    b"\\ud800",
+    b"\\udc00\\ud800",
+    b"\\ud83d\\ude00",
+    b"\\u12",
+    b"\\x41",
+    b"[]",
+    b"{}",
+    b"[",
+    b"]",
+    b"{",
+    b"}",
+    b",",
+    b":",
+    b"\xef\xbb\xbf",
+    b"\xff",
+    b"\xed\xa0\x80",
+    b"\xc0\xaf",
+    b"\x00",
+    b"\n",
+    b"\x1b[31m",
+    b"\xe2\x80\xae",
 ];
 
 /// `input` damaged in one to four ways.
@@ -90,7 +129,11 @@ fn damage(bytes: &mut Vec<u8>, other: &[u8], random: &mut Random) {
 /// The bounds of the word, number or string around a position.
 fn token_at(bytes: &[u8], at: usize) -> (usize, usize) {
     let part = |byte: &u8| byte.is_ascii_alphanumeric() || b"\"-_.+".contains(byte);
-    let before = bytes[..at].iter().rev().take_while(|byte| part(byte)).count();
+    let before = bytes[..at]
+        .iter()
+        .rev()
+        .take_while(|byte| part(byte))
+        .count();
     let after = bytes[at..].iter().take_while(|byte| part(byte)).count();
     (at - before, at + after)
 }
@@ -103,7 +146,17 @@ fn damage_tree(tree: &mut Value, random: &mut Random) {
         0 => *node = odd(random),
         1 => {
             let text = node.as_str().unwrap_or_default().to_owned();
-            *node = Value::String(text + *random.pick(&["\u{1b}[31m", "\u{202e}", "\u{0}", "😀", "/", "\"", "é\u{301}"]));
+            *node = Value::String(
+                text + *random.pick(&[
+                    "\u{1b}[31m",
+                    "\u{202e}",
+                    "\u{0}",
+                    "😀",
+                    "/",
+                    "\"",
+                    "é\u{301}",
+                ]),
+            );
         }
         2 => match node {
             Value::Array(elements) => {
@@ -112,7 +165,16 @@ fn damage_tree(tree: &mut Value, random: &mut Random) {
                 elements.extend(std::iter::repeat_n(again, count));
             }
             Value::Object(fields) => {
-                let name = *random.pick(&["", "kind", "apiVersion", "uid", "spec", "metadata", "\u{0}", "a/b\"c"]);
+                let name = *random.pick(&[
+                    "",
+                    "kind",
+                    "apiVersion",
+                    "uid",
+                    "spec",
+                    "metadata",
+                    "\u{0}",
+                    "a/b\"c",
+                ]);
                 fields.insert(name.to_owned(), odd(random));
             }
             _ => *node = Value::Array(vec![node.take(), Value::Null]),

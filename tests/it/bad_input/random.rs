@@ -29,7 +29,10 @@ fn search(folders: &[&str], rounds: usize, property: fn(&[u8])) {
         Ok(seed) => seed.parse().expect("a number"),
         Err(_) => 20_261_122,
     };
-    println!("{rounds} mutations of {}, {SEED}={seed}", folders.join(" and "));
+    println!(
+        "{rounds} mutations of {}, {SEED}={seed}",
+        folders.join(" and ")
+    );
     let files: Vec<_> = folders.iter().flat_map(|folder| corpus(folder)).collect();
     for (name, bytes) in &files {
         println!("{name}");
@@ -41,7 +44,11 @@ fn search(folders: &[&str], rounds: usize, property: fn(&[u8])) {
         let (_, other) = random.pick(&files);
         let mutated = mutate(bytes, other, &mut random);
         // Only shown when the property does not hold.
-        let shown = Shown { round, name, mutated: &mutated };
+        let shown = Shown {
+            round,
+            name,
+            mutated: &mutated,
+        };
         property(&mutated);
         std::mem::forget(shown);
     }
@@ -57,7 +64,12 @@ struct Shown<'m> {
 impl Drop for Shown<'_> {
     fn drop(&mut self) {
         let start = &self.mutated[..self.mutated.len().min(4_096)];
-        println!("round {}, made of {}:\n{}", self.round, self.name, start.escape_ascii());
+        println!(
+            "round {}, made of {}:\n{}",
+            self.round,
+            self.name,
+            start.escape_ascii()
+        );
     }
 }
 
@@ -79,5 +91,9 @@ fn damaged_documents_are_read_within_every_limit_or_refused() {
 
 #[test]
 fn damaged_policies_are_refused_in_words_or_decide() {
-    search(&["tests/corpus/policies", "policies"], 4_000, properties::policy);
+    search(
+        &["tests/corpus/policies", "policies"],
+        4_000,
+        properties::policy,
+    );
 }
