@@ -59,7 +59,38 @@ pub struct Offenders<'s> {
     /// Paths of the fields, relative to the pod.
     pub fields: Vec<FieldPath>,
     /// The forbidden values, as upstream lists them: sorted by bytes, each once.
-    pub values: BTreeSet<&'s str>,
+    pub values: Values<'s>,
+}
+
+/// A sorted set of texts that costs nothing while it is empty, as it is for nearly every pod.
+#[derive(Debug, Default)]
+pub struct Values<'s>(Option<BTreeSet<&'s str>>);
+
+impl<'s> Values<'s> {
+    /// Adds a text.
+    pub fn insert(&mut self, value: &'s str) {
+        self.0.get_or_insert_default().insert(value);
+    }
+
+    /// Adds texts.
+    pub fn extend(&mut self, values: impl IntoIterator<Item = &'s str>) {
+        values.into_iter().for_each(|value| self.insert(value));
+    }
+
+    /// The texts, sorted by bytes, each once.
+    pub fn iter(&self) -> impl Iterator<Item = &'s str> {
+        self.0.iter().flatten().copied()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, BTreeSet::len)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
 }
 
 impl<'s> Offenders<'s> {
@@ -109,7 +140,7 @@ impl<'s> Offenders<'s> {
 
     /// The values, quoted.
     pub fn values_text(&self) -> String {
-        join_quote(&self.values)
+        join_quote(self.values.iter())
     }
 }
 

@@ -80,7 +80,7 @@ fn failure(offenders: Offenders<'_>, annotations: &BTreeMap<String, FieldPath>) 
     if !annotations.is_empty() {
         setters.push(pluralize("annotation", "annotations", annotations.len()).to_owned());
     }
-    let types = offenders.values.iter().copied();
+    let types = offenders.values.iter();
     let values = types.chain(annotations.keys().map(String::as_str));
     let count = offenders.values.len() + annotations.len();
     Failure {
