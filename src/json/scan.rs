@@ -26,7 +26,10 @@ fn special_mask(chunk: [u8; 16]) -> u32 {
 /// time; the length of `bytes` if there is none.
 #[inline(always)]
 pub(super) fn special(bytes: &[u8], mut pos: usize) -> usize {
-    while let Some(chunk) = bytes.get(pos..).and_then(<[u8]>::first_chunk::<16>) {
+    while let Some(chunk) = bytes
+        .get(pos..pos.wrapping_add(16))
+        .and_then(<[u8]>::first_chunk::<16>)
+    {
         let found = special_mask(*chunk);
         if found != 0 {
             return pos + found.trailing_zeros() as usize;
@@ -73,16 +76,19 @@ impl<'a> Reader<'a> {
     }
 
     /// The next byte that is no white space, without taking it; 0 at the end.
-    #[inline]
+    #[inline(always)]
     pub(super) fn peek(&mut self) -> u8 {
-        let bytes = self.bytes();
-        loop {
-            match bytes.get(self.pos) {
-                Some(b' ' | b'\n' | b'\r' | b'\t') => self.pos += 1,
-                Some(&byte) => return byte,
-                None => return 0,
-            }
+        match self.bytes().get(self.pos) {
+            Some(&byte) if byte > b' ' => byte,
+            _ => self.peek_beyond_space(),
         }
+    }
+
+    #[cold]
+    fn peek_beyond_space(&mut self) -> u8 {
+        let space = |byte: &&u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t');
+        self.pos += self.rest().iter().take_while(space).count();
+        self.rest().first().copied().unwrap_or_default()
     }
 
     /// Takes `byte`, or says that `expected` was.
