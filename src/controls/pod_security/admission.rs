@@ -1,6 +1,7 @@
 //! What upstream's admission does with a request (`admission/admission.go`).
 
 use crate::facts::{Fact, Facts, Needs};
+use crate::objects::PodSpec;
 use crate::review::{Operation, Request};
 use crate::subject::{Body, Input, PodView, Subject};
 
@@ -96,14 +97,7 @@ impl Settings {
             }
             return Outcome::Failed(Failed::Kind(subject.kind.to_string()), target);
         };
-        let runtime_class = pod.spec.runtime_class_name.as_deref().unwrap_or_default();
-        if !runtime_class.is_empty()
-            && self
-                .exemptions
-                .runtime_classes
-                .iter()
-                .any(|one| one == runtime_class)
-        {
+        if self.exempts_runtime_class(pod.spec) {
             return Outcome::Exempt(Exemption::RuntimeClass);
         }
         Outcome::Evaluated(Box::new(evaluate(
@@ -113,6 +107,13 @@ impl Settings {
             label_errors,
             floor,
         )))
+    }
+
+    /// Whether a pod is not judged because of its runtime class.
+    pub(super) fn exempts_runtime_class(&self, spec: &PodSpec<'_>) -> bool {
+        let class = spec.runtime_class_name.as_deref().unwrap_or_default();
+        let mut exempt = self.exemptions.runtime_classes.iter();
+        !class.is_empty() && exempt.any(|one| one == class)
     }
 
     fn decide_namespace(&self, input: &Input<'_>, facts: &Facts) -> Outcome {

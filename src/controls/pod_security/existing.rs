@@ -85,16 +85,9 @@ fn prioritized<'a>(settings: &Settings, pods: Vec<Subject<'a>>) -> Vec<Subject<'
     let mut first = Vec::new();
     let mut others = Vec::new();
     for pod in pods {
-        let class = pod
+        if pod
             .pod()
-            .and_then(|view| view.spec.runtime_class_name.as_deref())
-            .unwrap_or_default();
-        if !class.is_empty()
-            && settings
-                .exemptions
-                .runtime_classes
-                .iter()
-                .any(|one| one == class)
+            .is_some_and(|view| settings.exempts_runtime_class(view.spec))
         {
             continue;
         }
