@@ -13,6 +13,7 @@ mod access;
 mod deserialize;
 mod scan;
 mod skip;
+mod special;
 mod structure;
 
 use serde::Deserialize;

@@ -10,7 +10,7 @@
     reason = "the loops over every byte of a review; measured in instructions by the benchmark"
 )]
 
-use super::scan::special;
+use super::special::special;
 
 /// The deepest nesting that is skipped; Go's decoder stops at the same depth.
 pub const MAX_SKIP_DEPTH: usize = 10_000;
