@@ -36,8 +36,7 @@ bed: ## build etcd, kube-apiserver, kube-controller-manager, kubectl and the ora
 oracle-test: bed
 	cd tests/oracle && go test ./...
 
-cluster: bed ## a real API server with tidegate in front of it, until Ctrl-C
-	$(CARGO) build --locked
+cluster: ## a real API server with tidegate in front of it, until Ctrl-C
 	tests/bed/cluster.sh
 
 bench: ## ratios to the echo server of the same run, and target/bench/report.json

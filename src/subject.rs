@@ -75,24 +75,32 @@ impl<'a> Subject<'a> {
     /// When the text is no such object; the error names the path.
     pub fn parse(object: Raw<'a>, expected: Expected<'_>) -> Result<Subject<'a>, Unreadable> {
         let shape = Shape::of(expected.api_version, expected.kind);
-        let subject = Subject::parse_as(object, shape)?;
-        let or = |own: &Text<'a>, expected: &str| {
+        let subject = Subject::parse_as(object, shape);
+        let own = match &subject {
+            Ok(subject) => TypeMeta {
+                api_version: subject.api_version.clone(),
+                kind: subject.kind.clone(),
+            },
+            // Perhaps it cannot be read because it is of another kind than it was taken for.
+            Err(_) => read(object).unwrap_or_default(),
+        };
+        let or = |own: Text<'a>, expected: &str| {
             if own.is_empty() {
                 expected.to_owned()
             } else {
                 own.to_string()
             }
         };
-        let actual = if subject.kind.is_empty() || subject.api_version.is_empty() {
+        let actual = if own.kind.is_empty() || own.api_version.is_empty() {
             Shape::of(
-                &or(&subject.api_version, expected.api_version),
-                &or(&subject.kind, expected.kind),
+                &or(own.api_version, expected.api_version),
+                &or(own.kind, expected.kind),
             )
         } else {
-            Shape::of(&subject.api_version, &subject.kind)
+            Shape::of(&own.api_version, &own.kind)
         };
         if actual == shape {
-            return Ok(subject);
+            return subject;
         }
         Subject::parse_as(object, actual)
     }
@@ -155,6 +163,16 @@ impl<'a> Subject<'a> {
             }
         }
     }
+}
+
+/// What an object says of its own kind.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct TypeMeta<'a> {
+    #[serde(borrow)]
+    api_version: Text<'a>,
+    #[serde(borrow)]
+    kind: Text<'a>,
 }
 
 /// Reads a value; when that fails, again, more slowly, to learn which field it is about.
@@ -277,5 +295,41 @@ impl<'a> Input<'a> {
             }),
         })
         .as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body<'a>(
+        text: &'a str,
+        api_version: &'a str,
+        kind: &'a str,
+    ) -> Result<Body<'a>, Unreadable> {
+        let expected = Expected { api_version, kind };
+        Subject::parse(Raw::assume(text), expected).map(|subject| subject.body)
+    }
+
+    #[test]
+    fn what_an_object_says_of_its_kind_decides() {
+        let pod = r#"{"apiVersion":"v1","kind":"Pod","template":{"spec":{"containers":{}}}}"#;
+        assert!(matches!(body(pod, "v1", "PodTemplate"), Ok(Body::Pod(_))));
+        let job = r#"{"apiVersion":"batch/v1","kind":"Job","spec":{"template":{}}}"#;
+        assert!(matches!(
+            body(job, "v1", "Pod"),
+            Ok(Body::Template(_, "spec.template"))
+        ));
+        let unsaid = r#"{"spec":{"containers":[{}]}}"#;
+        assert!(
+            matches!(body(unsaid, "v1", "Pod"), Ok(Body::Pod(spec)) if spec.containers.len() == 1)
+        );
+    }
+
+    #[test]
+    fn an_object_of_its_kind_that_cannot_be_read_names_the_field() {
+        let pod = r#"{"apiVersion":"v1","kind":"Pod","spec":{"containers":{}}}"#;
+        let error = body(pod, "v1", "Pod").unwrap_err();
+        assert_eq!(error.field.unwrap().as_str(), "spec.containers");
     }
 }
