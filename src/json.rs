@@ -92,6 +92,15 @@ pub fn from_str_with_path<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, (S
     Ok(value)
 }
 
+/// An error of reading `text` with the path of the field it is about, where a second look at the
+/// text finds one.
+pub fn locate<'a, T: Deserialize<'a>>(text: &'a str, error: Error) -> (Option<String>, Error) {
+    match from_str_with_path::<T>(text) {
+        Err((path, error)) if path != "." => (Some(path), error),
+        _ => (None, error),
+    }
+}
+
 /// A position in a text, and what may still be read from it.
 struct Reader<'a> {
     text: &'a str,

@@ -218,12 +218,11 @@ impl<'a> Request<'a> {
         let review: Review = match json::from_str(text) {
             Ok(review) => review,
             Err(error) => {
-                return Err(BadReview::Unreadable(
-                    match json::from_str_with_path::<Review>(text) {
-                        Err((path, error)) if path != "." => format!("{path}: {error}"),
-                        _ => error.to_string(),
-                    },
-                ));
+                let (field, error) = json::locate::<Review>(text, error);
+                return Err(BadReview::Unreadable(match field {
+                    Some(path) => format!("{path}: {error}"),
+                    None => error.to_string(),
+                }));
             }
         };
         if review.api_version != API_VERSION || review.kind != KIND {

@@ -177,15 +177,12 @@ struct TypeMeta<'a> {
 
 /// Reads a value; when that fails, again, more slowly, to learn which field it is about.
 fn read<'a, T: Deserialize<'a>>(object: Raw<'a>) -> Result<T, Unreadable> {
-    json::from_raw(object).map_err(|error| match json::from_str_with_path::<T>(object.text()) {
-        Err((path, error)) if path != "." => Unreadable {
-            field: Some(FieldPath::of(&path)),
+    json::from_raw(object).map_err(|error| {
+        let (field, error) = json::locate::<T>(object.text(), error);
+        Unreadable {
+            field: field.map(|path| FieldPath::of(&path)),
             message: error.message().to_owned(),
-        },
-        _ => Unreadable {
-            field: None,
-            message: error.message().to_owned(),
-        },
+        }
     })
 }
 
