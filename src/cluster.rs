@@ -22,11 +22,22 @@ use tokio::time::{Instant, timeout_at};
 use crate::facts::{ExistingPods, Fact, Labels};
 use crate::server::Metrics;
 
+mod call;
+pub mod certificates;
+pub mod drift;
+pub mod events;
+pub mod lease;
 pub mod namespaces;
+mod object_name;
+mod one;
 mod pods;
 #[cfg(test)]
 mod tests;
 mod wire;
+
+pub use self::call::{Api, Clock};
+pub use self::object_name::{ObjectName, is_object_name};
+pub use self::one::{Place, Seen};
 
 use self::namespaces::{LiveReads, NamespaceIndex, read_namespace};
 
@@ -72,6 +83,7 @@ pub enum ConnectError {
 /// [`Cluster::watch_namespaces`] in a task of its own.
 pub struct Cluster {
     client: Client,
+    api: Api,
     index: NamespaceIndex,
     live: Semaphore,
     reads: LiveReads,
@@ -95,11 +107,17 @@ impl Cluster {
     /// A cluster behind a client that is already there.
     pub fn with_client(client: Client) -> Self {
         Cluster {
+            api: Api::new(client.clone()),
             client,
             index: NamespaceIndex::default(),
             live: Semaphore::new(LIVE_READS),
             reads: LiveReads::default(),
         }
+    }
+
+    /// For objects as JSON, beside the facts.
+    pub fn api(&self) -> &Api {
+        &self.api
     }
 
     /// Keeps the namespace index in step with the API server, for ever.

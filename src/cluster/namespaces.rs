@@ -222,10 +222,10 @@ async fn watch_once(
 
 /// Pauses that grow, each up to a quarter longer by chance so that replicas do not come together.
 #[derive(Default)]
-struct Pause(u32);
+pub(super) struct Pause(u32);
 
 impl Pause {
-    async fn wait(&mut self) {
+    pub(super) async fn wait(&mut self) {
         use std::hash::{BuildHasher, Hasher};
         let pause = FIRST_PAUSE
             .saturating_mul(2_u32.saturating_pow(self.0))

@@ -18,7 +18,10 @@ use crate::server::{
     ServerConfig,
 };
 
+use self::upkeep::Upkeep;
 use super::{input, output};
+
+pub mod upkeep;
 
 /// Serves until SIGTERM. What cannot be read is said before anything listens.
 ///
@@ -82,10 +85,12 @@ async fn serve(
     let metrics = Arc::new(Metrics::new());
     let readiness = Arc::new(Readiness::default());
     let mut watch = None;
+    let mut kept = None;
     let facts = if args.standalone {
         FactSource::Declared(declared)
     } else {
         let cluster = Arc::new(connect(args).await?);
+        kept = Some(Upkeep::start(args, &cluster, &metrics, &readiness)?);
         let observed = Arc::clone(&cluster);
         readiness.add("namespaces", move || observed.condition());
         let reported = Arc::clone(&cluster);
@@ -96,8 +101,15 @@ async fn serve(
         FactSource::Cluster(cluster)
     };
     let admission = Admission::new(policies, facts, Arc::clone(&metrics));
-    let served = server::serve(config(args), metrics, readiness, admission, announce).await;
+    let mut config = config(args);
+    if let Some(certificate) = kept.as_mut().and_then(|kept| kept.certificate.take()) {
+        config.certificate = certificate;
+    }
+    let served = server::serve(config, metrics, readiness, admission, announce).await;
     drop(watch);
+    if let Some(kept) = kept {
+        kept.stop().await;
+    }
     served.map_err(|error| error.to_string())
 }
 

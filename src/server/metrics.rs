@@ -4,6 +4,7 @@
 mod help;
 mod labels;
 mod table;
+mod upkeep;
 
 use std::fmt;
 use std::sync::Mutex;
@@ -20,6 +21,7 @@ use prometheus_client::registry::Registry;
 pub use self::labels::{BadRequest, Shed, VerdictLabel};
 pub(super) use self::labels::{ClientAuthFailure, HandshakeFailure};
 use self::table::{Durations, Table};
+pub use self::upkeep::{Rotation, UpkeepMetrics};
 use super::answer::Endpoint;
 
 const ENDPOINTS: [&str; 1] = ["validate"];
@@ -62,6 +64,7 @@ pub struct Metrics {
     namespace_index_size: Gauge,
     namespace_index_age: Gauge,
     namespace_live_reads: Table,
+    upkeep: UpkeepMetrics,
 }
 
 impl fmt::Debug for Metrics {
@@ -83,6 +86,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("tidegate");
         metrics.register_traffic(&mut registry);
         metrics.register_state(&mut registry);
+        metrics.upkeep.register(&mut registry);
         metrics.registry = registry;
         metrics
     }
@@ -135,7 +139,13 @@ impl Metrics {
             namespace_index_size: Gauge::default(),
             namespace_index_age: Gauge::default(),
             namespace_live_reads: Table::one(&["outcome"], &["found", "not_found", "failed"]),
+            upkeep: UpkeepMetrics::new(),
         }
+    }
+
+    /// Those about certificates, the Lease and the webhook configuration.
+    pub fn upkeep(&self) -> &UpkeepMetrics {
+        &self.upkeep
     }
 
     /// Runs `hook` before every scrape, to set gauges that are only known then.
