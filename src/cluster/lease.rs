@@ -28,14 +28,29 @@ pub const DURATION: Duration = Duration::from_secs(15);
 /// How long before the end of the Lease its holder stops leading: the time that requests already
 /// sent may take.
 pub const MARGIN: Duration = Duration::from_secs(3);
-const RENEW_EVERY: Duration = Duration::from_secs(5);
-/// How often a replica that does not lead looks.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
-const RETRY: Duration = Duration::from_secs(1);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(4);
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(3);
 /// The longest duration of somebody else's Lease that is waited for.
 const LONGEST: Duration = Duration::from_mins(10);
+
+/// The times of the election.
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    duration: Duration,
+    margin: Duration,
+    renew_every: Duration,
+    /// How often a replica that does not lead looks.
+    look_every: Duration,
+    retry: Duration,
+}
+
+const TIMES: Times = Times {
+    duration: DURATION,
+    margin: MARGIN,
+    renew_every: Duration::from_secs(5),
+    look_every: Duration::from_secs(2),
+    retry: Duration::from_secs(1),
+};
 
 /// Whether this replica leads. Clones tell the same.
 #[derive(Clone, Debug)]
@@ -114,7 +129,8 @@ struct Record {
 }
 
 impl Record {
-    fn read(lease: &Value) -> Self {
+    /// A duration below `least` counts as that.
+    fn read(lease: &Value, least: Duration) -> Self {
         let spec = &lease["spec"];
         let text = |key: &str| spec[key].as_str().unwrap_or_default().to_owned();
         let seconds = spec["leaseDurationSeconds"].as_u64().unwrap_or_default();
@@ -122,7 +138,7 @@ impl Record {
             holder: text("holderIdentity"),
             renewed: text("renewTime"),
             transitions: spec["leaseTransitions"].as_i64().unwrap_or_default(),
-            duration: Duration::from_secs(seconds).clamp(DURATION, LONGEST),
+            duration: Duration::from_secs(seconds).clamp(least, LONGEST),
         }
     }
 }
@@ -144,6 +160,7 @@ pub struct Elector {
     path: String,
     name: ObjectName,
     holder: String,
+    times: Times,
     leading: watch::Sender<Option<Instant>>,
     term: Arc<Term>,
     /// The record of somebody else as it was when first seen, and when that was.
@@ -170,6 +187,7 @@ impl Elector {
             ),
             name: lease,
             holder,
+            times: TIMES,
             leading,
             term: Arc::clone(&term),
             seen: None,
@@ -213,14 +231,15 @@ impl Elector {
         };
         match found {
             Ok(Found::Ours(sent)) => {
-                self.term.set(Some(sent + DURATION - MARGIN));
+                self.term
+                    .set(Some(sent + self.times.duration - self.times.margin));
                 self.said.clear();
                 if !leading {
                     tracing::info!(lease = %self.name, holder = %self.holder, "leading");
                     self.seen = None;
                     self.leading.send_replace(Some(Instant::now()));
                 }
-                RENEW_EVERY
+                self.times.renew_every
             }
             Ok(Found::Theirs(until)) => {
                 if leading {
@@ -229,12 +248,12 @@ impl Elector {
                 self.said.clear();
                 until
                     .saturating_duration_since(Instant::now())
-                    .clamp(Duration::from_millis(10), LOOK_EVERY)
+                    .clamp(Duration::from_millis(10), self.times.look_every)
             }
             Ok(Found::Conflict) => Duration::from_millis(50),
             Err(why) => {
                 self.say(why);
-                RETRY
+                self.times.retry
             }
         }
     }
@@ -252,7 +271,7 @@ impl Elector {
         let lease = lease
             .map_err(|error| explain(&error))?
             .ok_or("it does not exist; the chart makes it: is the release installed in full?")?;
-        let record = Record::read(&lease);
+        let record = Record::read(&lease, self.times.duration);
         if self.still_ours(&lease) {
             // Something else in the object was changed.
             let acquired = lease["spec"]["acquireTime"].clone();
@@ -296,7 +315,7 @@ impl Elector {
     async fn write(&mut self, mut lease: Value, acquired: Value) -> Result<Found, String> {
         let spec = &mut lease["spec"];
         spec["holderIdentity"] = json!(self.holder);
-        spec["leaseDurationSeconds"] = json!(DURATION.as_secs());
+        spec["leaseDurationSeconds"] = json!(self.times.duration.as_secs());
         spec["acquireTime"] = acquired;
         spec["renewTime"] = json!(micro_time());
         // Kept before the answer is there: when it does not come we may hold the Lease all the same.

@@ -114,7 +114,7 @@ pub fn plan(held: &Held, trust: Trust, lives: Lives, now: i64) -> Action {
     }
     if let Some(why) = leaf_due(&held.leaf, lives, now) {
         let nothing_to_break = match held.leaf {
-            Leaf::Good { .. } => false,
+            Leaf::Good { expires, .. } => expires <= now,
             Leaf::Unusable(_) => !trust.anything,
             Leaf::Expired => true,
         };
@@ -247,7 +247,7 @@ mod tests {
             (&fresh, UNSETTLED, 60, "settle"),
             (&fresh, UNSETTLED, 89, "settle"),
             (&fresh, UNSETTLED, 90, "leaf"),
-            (&held(1800, 1240, true, &[]), SETTLED, 1199, "leaf"),
+            (&held(1800, 1229, true, &[]), SETTLED, 1199, "leaf"),
             (&held(1800, 1270, true, &[]), SETTLED, 1200, "ca, leaf kept"),
             (&held(3000, 1270, false, &[1800]), UNSETTLED, 1200, "settle"),
             (&held(3000, 1270, false, &[1800]), SETTLED, 1200, "leaf"),
