@@ -22,10 +22,15 @@ use tokio::time::{Instant, timeout_at};
 use crate::facts::{ExistingPods, Fact, Labels};
 use crate::server::Metrics;
 
+mod contact;
+pub mod crd;
+pub mod identity;
 pub mod namespaces;
 mod pods;
+pub mod policies;
 #[cfg(test)]
 mod tests;
+mod watch;
 mod wire;
 
 use self::namespaces::{LiveReads, NamespaceIndex, read_namespace};
@@ -100,6 +105,16 @@ impl Cluster {
             live: Semaphore::new(LIVE_READS),
             reads: LiveReads::default(),
         }
+    }
+
+    /// The client.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The index of namespaces.
+    pub fn namespaces(&self) -> &NamespaceIndex {
+        &self.index
     }
 
     /// Keeps the namespace index in step with the API server, for ever.

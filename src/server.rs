@@ -47,11 +47,12 @@ mod readiness;
 mod self_signed;
 mod throttle;
 mod tls;
+pub mod usage;
 
 pub use self::certificate::CertificateError;
 pub use self::client_auth::{ClientAuth, ClientAuthMode};
 pub use self::limits::{DrainTimes, Limits};
-pub use self::metrics::{BadRequest, Metrics, Shed, VerdictLabel};
+pub use self::metrics::{BadRequest, Metrics, PolicyMetrics, Resources, Shed, VerdictLabel};
 pub use self::readiness::{Condition, Readiness, ReadinessReport};
 pub use self::tls::CertificateSource;
 

@@ -5,19 +5,22 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::task::JoinSet;
+
 use crate::cli::PolicyArgs;
 use crate::cli::ServeArgs;
 use crate::cli::serve::{ClientAuthArg, LogFormat};
-use crate::cluster::{Cluster, ConnectOptions};
+use crate::cluster::policies::Store;
+use crate::cluster::{Cluster, ConnectOptions, identity};
 use crate::control::Mode;
 use crate::facts::declared::Declared;
-use crate::policy::Policies;
 use crate::server::admission::{Admission, FactSource};
 use crate::server::{
     self, CertificateSource, ClientAuth, ClientAuthMode, DrainTimes, Limits, Metrics, Readiness,
     ServerConfig,
 };
 
+use super::policies::Loaded;
 use super::{input, output};
 
 /// Serves until SIGTERM. What cannot be read is said before anything listens.
@@ -41,15 +44,14 @@ pub fn run(args: &ServeArgs) -> Result<u8, String> {
     let Some(declared) = declared(&args.cluster) else {
         return Ok(super::UNREADABLE);
     };
-    let policies = Arc::new(loaded.policies);
-    for policy in &policies.list {
+    for policy in &loaded.policies.list {
         tracing::info!(policy = %policy.name, audit_only = args.audit_only, "policy in force");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
     let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
-    match runtime.block_on(serve(args, policies, declared)) {
+    match runtime.block_on(serve(args, loaded, declared)) {
         Ok(()) => Ok(super::OK),
         Err(error) => {
             tracing::error!("{error}");
@@ -74,30 +76,38 @@ fn declared(paths: &[PathBuf]) -> Option<Declared> {
     input.unreadable.is_empty().then_some(declared)
 }
 
-async fn serve(
-    args: &ServeArgs,
-    policies: Arc<Policies>,
-    declared: Declared,
-) -> Result<(), String> {
+async fn serve(args: &ServeArgs, loaded: Loaded, declared: Declared) -> Result<(), String> {
     let metrics = Arc::new(Metrics::new());
     let readiness = Arc::new(Readiness::default());
-    let mut watch = None;
-    let facts = if args.standalone {
-        FactSource::Declared(declared)
+    let mut tasks = JoinSet::new();
+    let texts = loaded.objects.iter().map(|object| object.node.to_json());
+    let text: Vec<String> = texts.chain([args.audit_only.to_string()]).collect();
+    let store = Arc::new(Store::new(loaded.policies, text.join("\n")));
+    let admission = if args.standalone {
+        let facts = FactSource::Declared(declared);
+        Admission::new(store.in_force(), facts, Arc::clone(&metrics))
     } else {
         let cluster = Arc::new(connect(args).await?);
         let observed = Arc::clone(&cluster);
         readiness.add("namespaces", move || observed.condition());
+        let observed = Arc::clone(&store);
+        readiness.add("policies", move || observed.condition());
         let reported = Arc::clone(&cluster);
         metrics.before_scrape(move |metrics| reported.report(metrics));
+        let facts = FactSource::Cluster(Arc::clone(&cluster));
+        let admission = Admission::new(store.in_force(), facts, Arc::clone(&metrics));
         let watched = Arc::clone(&cluster);
-        let task = tokio::spawn(async move { watched.watch_namespaces().await });
-        watch = Some(tokio_util::task::AbortOnDropHandle::new(task));
-        FactSource::Cluster(cluster)
+        tasks.spawn(async move { watched.watch_namespaces().await });
+        let (watched, kept) = (Arc::clone(&cluster), Arc::clone(&store));
+        tasks.spawn(async move { kept.run(watched.client()).await });
+        let own_user = admission.own_user();
+        tasks.spawn(async move { identity::learn(cluster.client(), &own_user).await });
+        admission
     };
-    let admission = Admission::new(policies, facts, Arc::clone(&metrics));
+    let reported = Arc::clone(&store);
+    metrics.before_scrape(move |metrics| reported.report(metrics.policies()));
     let served = server::serve(config(args), metrics, readiness, admission, announce).await;
-    drop(watch);
+    drop(tasks);
     served.map_err(|error| error.to_string())
 }
 
