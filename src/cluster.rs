@@ -22,16 +22,23 @@ use tokio::time::{Instant, timeout_at};
 use crate::facts::{ExistingPods, Fact, Labels};
 use crate::server::Metrics;
 
+mod call;
 mod contact;
 pub mod crd;
+pub mod events;
 pub mod identity;
+pub mod lease;
 pub mod namespaces;
+pub mod object_name;
 mod pods;
 pub mod policies;
+pub mod status;
 #[cfg(test)]
 mod tests;
 mod watch;
 mod wire;
+
+pub use self::object_name::ObjectName;
 
 use self::namespaces::{LiveReads, NamespaceIndex, read_namespace};
 
