@@ -36,7 +36,7 @@ pub enum Written {
 
 impl Written {
     /// Kind and name, under which no two may be in force.
-    pub fn title(&self) -> String {
+    fn title(&self) -> String {
         match self {
             Written::Policy(policy) => format!("ControlPolicy {:?}", policy.name),
             Written::Exception(exception) => format!("ControlException {:?}", exception.id),
@@ -102,7 +102,18 @@ impl PolicyError {
             field: "metadata.name".into(),
             ..PolicyError::whole(
                 source,
-                format!("{} is in {} already", written.title(), place(first)),
+                match written {
+                    Written::Policy(policy) => format!(
+                        "the name {:?} is taken by the policy in {}",
+                        policy.name,
+                        place(first)
+                    ),
+                    Written::Exception(exception) => format!(
+                        "the name {:?} is taken by the exception in {}",
+                        exception.id,
+                        place(first)
+                    ),
+                },
             )
         }
     }
