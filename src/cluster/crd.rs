@@ -134,6 +134,7 @@ pub struct ControlSetup {
     /// Its mode; left out: that of the policy.
     pub mode: Option<Mode>,
     /// Its settings; `tidegate controls ID` lists them.
+    #[serde(default)]
     #[schemars(schema_with = "free_object")]
     pub settings: Option<Value>,
     /// Modes of single checks, by their ids.

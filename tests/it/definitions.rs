@@ -142,6 +142,26 @@ fn differences(schema: &Value, sample: &Value, path: &str, found: &mut Vec<Strin
 }
 
 #[test]
+fn the_schema_demands_no_more_than_the_parser() {
+    let sparse = "apiVersion: tidegate.dev/v1alpha1\nkind: ControlPolicy\nmetadata: {name: p}\n\
+                  spec: {controls: {pod-security: {}}, overrides: [{namespaces: {}}]}";
+    let node = tidegate::document::parse(sparse).remove(0).unwrap().node;
+    assert!(tidegate::policy::parse::control_policy(&node).is_ok());
+    let (_, definition) = crd::definitions().remove(0);
+    let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+    let spec = &schema["properties"]["spec"]["properties"];
+    for demanding in [
+        &schema["properties"]["spec"],
+        &spec["controls"]["additionalProperties"],
+        &spec["namespaces"],
+        &spec["exceptions"],
+    ] {
+        assert_eq!(demanding["required"], Value::Null, "{demanding}");
+    }
+    assert!(!definition.to_string().contains("uint"), "a format that API servers do not know");
+}
+
+#[test]
 fn the_schema_and_the_parser_know_the_same_fields() {
     let documents = tidegate::document::parse(COMPLETE);
     for (document, (file, definition)) in documents.into_iter().zip(crd::definitions()) {

@@ -85,6 +85,11 @@ fn tidy(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             fields.remove("nullable");
+            // A format that API servers do not know: they warn of it.
+            let unsigned = |format: &Value| format.as_str().is_some_and(|text| text.starts_with("uint"));
+            if fields.get("format").is_some_and(unsigned) {
+                fields.remove("format");
+            }
             drop_null(fields);
             fields.values_mut().for_each(tidy);
         }
