@@ -1,6 +1,7 @@
 //! The command line: subcommands, options, and what `--help` says of them.
 
 pub mod serve;
+pub mod upkeep;
 pub mod values;
 
 use std::path::PathBuf;

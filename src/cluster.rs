@@ -23,13 +23,16 @@ use crate::facts::{ExistingPods, Fact, Labels};
 use crate::server::Metrics;
 
 mod call;
+pub mod certificates;
 mod contact;
 pub mod crd;
+pub mod drift;
 pub mod events;
 pub mod identity;
 pub mod lease;
 pub mod namespaces;
-pub mod object_name;
+mod object_name;
+mod one;
 mod pods;
 pub mod policies;
 pub mod status;
@@ -38,7 +41,9 @@ mod tests;
 mod watch;
 mod wire;
 
-pub use self::object_name::ObjectName;
+pub use self::call::{Api, Clock};
+pub use self::object_name::{ObjectName, is_object_name};
+pub use self::one::{Place, Seen};
 
 use self::namespaces::{LiveReads, NamespaceIndex, read_namespace};
 
@@ -84,6 +89,7 @@ pub enum ConnectError {
 /// [`Cluster::watch_namespaces`] in a task of its own.
 pub struct Cluster {
     client: Client,
+    api: Api,
     index: NamespaceIndex,
     live: Semaphore,
     reads: LiveReads,
@@ -107,6 +113,7 @@ impl Cluster {
     /// A cluster behind a client that is already there.
     pub fn with_client(client: Client) -> Self {
         Cluster {
+            api: Api::new(client.clone()),
             client,
             index: NamespaceIndex::default(),
             live: Semaphore::new(LIVE_READS),
@@ -114,9 +121,14 @@ impl Cluster {
         }
     }
 
+    /// For objects as JSON, beside the facts.
+    pub fn api(&self) -> &Api {
+        &self.api
+    }
+
     /// The client.
     pub fn client(&self) -> &Client {
-        &self.client
+        self.api.client()
     }
 
     /// The index of namespaces.

@@ -39,10 +39,12 @@
 //! test holds that. In reading order: [`json`] and [`objects`] (bytes to small borrowed structs),
 //! [`review`] (the envelope), [`subject`] (the object, read when first asked for), [`path`],
 //! [`control`] (what a control is), [`controls`] (the catalogue), [`policy`], [`facts`],
-//! [`evaluate`], [`report`], and [`document`] (YAML and JSON files as kubectl reads them).
+//! [`evaluate`], [`report`], [`document`] (YAML and JSON files as kubectl reads them), and [`drift`]
+//! (the webhook configuration compared with what was installed).
 //!
 //! The adapters are [`server`] (accept loop, TLS, limits, drain), [`cluster`] (the API server: facts,
-//! policies and exceptions, leadership, status, certificates), [`cli`] and [`commands`] (one file a subcommand).
+//! policies and exceptions, the Lease, status, certificates and the `caBundle`), [`cli`] and
+//! [`commands`] (one file a subcommand).
 //!
 //! # Invariants
 //!
@@ -77,6 +79,7 @@ pub mod commands;
 pub mod control;
 pub mod controls;
 pub mod document;
+pub mod drift;
 pub mod evaluate;
 pub mod facts;
 pub mod json;
