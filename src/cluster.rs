@@ -24,15 +24,21 @@ use crate::server::Metrics;
 
 mod call;
 pub mod certificates;
+mod contact;
+pub mod crd;
 pub mod drift;
 pub mod events;
+pub mod identity;
 pub mod lease;
 pub mod namespaces;
 mod object_name;
 mod one;
 mod pods;
+pub mod policies;
+pub mod status;
 #[cfg(test)]
 mod tests;
+mod watch;
 mod wire;
 
 pub use self::call::{Api, Clock};
@@ -118,6 +124,16 @@ impl Cluster {
     /// For objects as JSON, beside the facts.
     pub fn api(&self) -> &Api {
         &self.api
+    }
+
+    /// The client.
+    pub fn client(&self) -> &Client {
+        self.api.client()
+    }
+
+    /// The index of namespaces.
+    pub fn namespaces(&self) -> &NamespaceIndex {
+        &self.index
     }
 
     /// Keeps the namespace index in step with the API server, for ever.

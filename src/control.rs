@@ -243,6 +243,10 @@ pub struct Finding {
     pub control: &'static str,
     /// Its mode: audit, warn or enforce.
     pub mode: Mode,
+    /// The mode it would have without the cap of audit-only or of an opened policy.
+    pub uncapped: Mode,
+    /// The exception that lowered it, `namespace/name`.
+    pub exception: Option<Arc<str>>,
     /// The policies that asked for it, the strictest first.
     pub policies: Vec<Arc<str>>,
     /// What was violated.
@@ -253,6 +257,15 @@ impl Finding {
     /// Whether it denies the request.
     pub fn denies(&self) -> bool {
         self.mode == Mode::Enforce && !self.violation.advisory
+    }
+
+    /// What would follow from it without the cap: `deny`, `warn` or `allow`.
+    pub fn would(&self) -> &'static str {
+        match self.uncapped {
+            Mode::Enforce if !self.violation.advisory => "deny",
+            Mode::Enforce | Mode::Warn => "warn",
+            Mode::Audit | Mode::Off => "allow",
+        }
     }
 
     /// `control/check`.

@@ -4,12 +4,14 @@
 //! cannot be read, a fact that could not be had, a control that panics) is a finding here, decided
 //! by the mode of its control.
 
+use std::cell::OnceCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::control::{Check, Control, Finding, Mode, Report, Violation};
 use crate::controls;
 use crate::facts::{Fact, Facts, Needs};
+use crate::policy::exception::{Exception, lowering};
 use crate::policy::selection::Place;
 use crate::policy::{Applied, Policies};
 use crate::subject::Input;
@@ -23,12 +25,25 @@ pub struct Verdict {
     pub notes: Vec<(&'static str, String)>,
     /// The policies that applied.
     pub policies: Vec<Arc<str>>,
+    /// Which state of policies and exceptions decided; empty where none can change.
+    pub generation: Arc<str>,
 }
 
 impl Verdict {
     /// Whether the request may go on.
     pub fn allowed(&self) -> bool {
         !self.findings.iter().any(Finding::denies)
+    }
+
+    /// The exceptions that lowered something, each once.
+    pub fn exceptions(&self) -> impl Iterator<Item = &Arc<str>> {
+        let used = self.findings.iter().enumerate();
+        let used = used.filter_map(|(index, finding)| Some((index, finding.exception.as_ref()?)));
+        used.filter(|(index, id)| {
+            let mut earlier = self.findings.iter().take(*index);
+            earlier.all(|finding| finding.exception.as_ref() != Some(id))
+        })
+        .map(|(_, id)| id)
     }
 
     /// The strictest mode of any finding.
@@ -59,17 +74,28 @@ pub fn needs(policies: &Policies, input: &Input<'_>) -> Needs {
 /// Decides a request.
 pub fn evaluate(policies: &Policies, input: &Input<'_>, facts: &Facts) -> Verdict {
     let place = Place::of(input, &facts.namespace);
-    let mut verdict = Verdict::default();
+    let mut judgement = Judgement {
+        policies,
+        input,
+        facts,
+        place: &place,
+        exceptions: OnceCell::new(),
+        verdict: Verdict {
+            generation: Arc::clone(&policies.generation),
+            ..Verdict::default()
+        },
+    };
     for policy in &policies.list {
         let mut applies = false;
         policy.apply(&place, |applied| {
             applies = true;
-            run(&applied, policies.cap, input, facts, &mut verdict);
+            judgement.run(&applied);
         });
         if applies {
-            verdict.policies.push(Arc::clone(&policy.name));
+            judgement.verdict.policies.push(Arc::clone(&policy.name));
         }
     }
+    let mut verdict = judgement.verdict;
     verdict.findings.sort_by_key(|finding| {
         let position = finding.control_position();
         (position, finding.check_position())
@@ -77,63 +103,127 @@ pub fn evaluate(policies: &Policies, input: &Input<'_>, facts: &Facts) -> Verdic
     verdict
 }
 
-fn run(applied: &Applied<'_>, cap: Mode, input: &Input<'_>, facts: &Facts, verdict: &mut Verdict) {
-    let mut report = Report::default();
-    let checked = catch_unwind(AssertUnwindSafe(|| {
-        applied.rule.check(input, facts, &mut report);
-    }));
-    if checked.is_err() {
-        report = Report {
-            violations: vec![Violation::new(
-                &Check::FAILED,
-                "the control came to no decision",
-            )],
-            notes: Vec::new(),
-        };
-    }
-    for violation in report.violations {
-        add(applied, cap, violation, verdict);
-    }
-    for note in report.notes {
-        if !verdict.notes.contains(&note) {
-            verdict.notes.push(note);
+/// A verdict in the making.
+struct Judgement<'j, 'a> {
+    policies: &'j Policies,
+    input: &'j Input<'a>,
+    facts: &'j Facts,
+    place: &'j Place<'j, 'a>,
+    /// The exceptions for this object, looked up when something is found.
+    exceptions: OnceCell<Vec<&'j Exception>>,
+    verdict: Verdict,
+}
+
+impl Judgement<'_, '_> {
+    fn run(&mut self, applied: &Applied<'_>) {
+        let mut report = Report::default();
+        let checked = catch_unwind(AssertUnwindSafe(|| {
+            applied.rule.check(self.input, self.facts, &mut report);
+        }));
+        if checked.is_err() {
+            report = Report {
+                violations: vec![Violation::new(
+                    &Check::FAILED,
+                    "the control came to no decision",
+                )],
+                notes: Vec::new(),
+            };
         }
+        for violation in report.violations {
+            self.add(applied, violation);
+        }
+        for note in report.notes {
+            if !self.verdict.notes.contains(&note) {
+                self.verdict.notes.push(note);
+            }
+        }
+    }
+
+    /// Gives a violation its mode and adds it; one that another policy found too is kept once, with
+    /// the strictest mode.
+    fn add(&mut self, applied: &Applied<'_>, violation: Violation) {
+        let mut uncapped = applied.mode_of(violation.check.id).min(violation.ceiling);
+        if uncapped == Mode::Off {
+            return;
+        }
+        let exception = self.exception(applied, &violation, uncapped);
+        if exception.is_some() {
+            uncapped = Mode::Audit;
+        }
+        let mut mode = uncapped.min(self.policies.cap);
+        if applied.policy.is_open(self.facts.now) {
+            mode = mode.min(Mode::Audit);
+        }
+        let policy = Arc::clone(&applied.policy.name);
+        let found = Finding {
+            control: applied.control.id,
+            mode,
+            uncapped,
+            exception,
+            policies: vec![policy],
+            violation,
+        };
+        if mode == Mode::Off {
+            return;
+        }
+        let findings = &mut self.verdict.findings;
+        match findings.iter_mut().find(|known| known.is_same(&found)) {
+            Some(known) => known.merge(found),
+            None => findings.push(found),
+        }
+    }
+
+    /// The exception that lowers `violation`, where there is anything to lower.
+    fn exception(
+        &self,
+        applied: &Applied<'_>,
+        violation: &Violation,
+        mode: Mode,
+    ) -> Option<Arc<str>> {
+        if mode <= Mode::Audit {
+            return None;
+        }
+        let candidates = self
+            .exceptions
+            .get_or_init(|| self.policies.exceptions.for_object(self.place, self.input));
+        let rules = &applied.policy.exceptions;
+        lowering(
+            candidates,
+            applied.control.id,
+            violation.check.id,
+            rules,
+            self.facts.now,
+        )
+        .map(|exception| Arc::clone(&exception.id))
     }
 }
 
-/// Gives a violation its mode and adds it; one that another policy found too is kept once, with the
-/// strictest mode.
-fn add(applied: &Applied<'_>, cap: Mode, violation: Violation, verdict: &mut Verdict) {
-    let mode = applied
-        .mode_of(violation.check.id)
-        .min(violation.ceiling)
-        .min(cap);
-    if mode == Mode::Off {
-        return;
+impl Finding {
+    fn is_same(&self, other: &Finding) -> bool {
+        self.control == other.control && self.violation.says_the_same(&other.violation)
     }
-    let policy = Arc::clone(&applied.policy.name);
-    let control = applied.control.id;
-    let same = |known: &&mut Finding| {
-        known.control == control && known.violation.says_the_same(&violation)
-    };
-    let Some(known) = verdict.findings.iter_mut().find(same) else {
-        verdict.findings.push(Finding {
-            control,
-            mode,
-            policies: vec![policy],
-            violation,
-        });
-        return;
-    };
-    // What denies in one policy and only advises in another denies.
-    let stricter =
-        (mode == Mode::Enforce && !violation.advisory, mode) > (known.denies(), known.mode);
-    if stricter {
-        known.mode = mode;
-        known.violation.advisory &= violation.advisory;
-        known.policies.insert(0, policy);
-    } else if !known.policies.contains(&policy) {
-        known.policies.push(policy);
+
+    /// What comes first denies most: what denies in one policy and only advises in another denies.
+    fn strictness(&self) -> impl Ord + use<> {
+        let enforced = |mode| mode == Mode::Enforce && !self.violation.advisory;
+        (
+            enforced(self.mode),
+            self.mode,
+            enforced(self.uncapped),
+            self.uncapped,
+        )
+    }
+
+    /// Takes in the same finding by another policy.
+    fn merge(&mut self, mut other: Finding) {
+        if other.strictness() > self.strictness() {
+            std::mem::swap(self, &mut other);
+        }
+        for policy in other.policies {
+            if !self.policies.contains(&policy) {
+                self.policies.push(policy);
+            }
+        }
     }
 }
 

@@ -8,6 +8,8 @@ pub mod declared;
 
 use std::sync::Arc;
 
+use time::OffsetDateTime;
+
 /// The most existing pods looked at when a namespace's level is raised, as upstream
 /// (`defaultNamespaceMaxPodsToCheck` in `admission/admission.go`).
 pub const EXISTING_PODS_LIMIT: usize = 3_000;
@@ -92,6 +94,8 @@ pub struct ExistingPods {
 /// Everything a request's rules asked for.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Facts {
+    /// The time the request is judged at. Without it no exception is active and no policy open.
+    pub now: Option<OffsetDateTime>,
     /// The labels of the request's namespace.
     pub namespace: Fact<Labels>,
     /// The pods of the namespace the request is about.

@@ -3,6 +3,10 @@
 //! A [`Policy`] is what a `ControlPolicy` compiles to: modes are enums, settings are rules, globs
 //! are matchers. [`parse`] is the only way to make one; whatever it does not know it refuses.
 
+pub mod break_glass;
+pub mod exception;
+pub mod guard;
+pub mod meta;
 pub mod parse;
 pub mod preset;
 pub mod selection;
@@ -10,8 +14,12 @@ pub mod settings;
 
 use std::sync::Arc;
 
+use time::OffsetDateTime;
+
 use crate::control::{Control, Mode, Rule};
 
+use break_glass::{BreakGlassRules, Opened};
+use exception::{ExceptionRules, Exceptions};
 use selection::{Place, Selection};
 
 /// The API group and version of the objects users write.
@@ -21,9 +29,14 @@ pub const API_VERSION: &str = "tidegate.dev/v1alpha1";
 #[derive(Clone, Debug)]
 pub struct Policies {
     /// The policies, in the order they were given.
-    pub list: Vec<Policy>,
+    pub list: Vec<Arc<Policy>>,
     /// No finding gets a mode above this; `audit` under `--audit-only`.
     pub cap: Mode,
+    /// What is lowered for single objects.
+    pub exceptions: Exceptions,
+    /// Names this state of policies and exceptions; equal on every replica that has it. Empty where
+    /// nothing can change.
+    pub generation: Arc<str>,
 }
 
 /// One policy.
@@ -31,6 +44,8 @@ pub struct Policies {
 pub struct Policy {
     /// `metadata.name`.
     pub name: Arc<str>,
+    /// `spec.mode`: the mode of controls that name none.
+    pub mode: Mode,
     /// Where it applies.
     pub namespaces: Selection,
     /// The controls it names, in the order of the catalogue.
@@ -39,6 +54,12 @@ pub struct Policy {
     pub overrides: Vec<Override>,
     /// Mode and rule of controls that only overrides name, where no override gives them.
     pub fallbacks: Vec<Setup>,
+    /// What it says of exceptions to it.
+    pub exceptions: ExceptionRules,
+    /// Who may open it; nobody where there is none.
+    pub break_glass: Option<BreakGlassRules>,
+    /// That somebody opened it.
+    pub opened: Option<Opened>,
 }
 
 /// What a policy says of some namespaces beside its main part.
@@ -144,6 +165,12 @@ impl Policy {
         }
     }
 
+    /// Whether somebody opened it and that is not over at `now`: it then only records.
+    pub fn is_open(&self, now: Option<OffsetDateTime>) -> bool {
+        let until = self.opened.as_ref().map(|opened| opened.until);
+        now.zip(until).is_some_and(|(now, until)| now < until)
+    }
+
     /// Whether where it applies depends on labels of namespaces.
     pub fn needs_labels(&self) -> bool {
         self.namespaces.selector.is_some()
@@ -156,7 +183,18 @@ impl Policy {
 
 impl Policies {
     /// The policies with every mode capped.
-    pub fn new(list: Vec<Policy>, cap: Mode) -> Self {
-        Policies { list, cap }
+    pub fn new(list: impl IntoIterator<Item = impl Into<Arc<Policy>>>, cap: Mode) -> Self {
+        Policies {
+            list: list.into_iter().map(Into::into).collect(),
+            cap,
+            exceptions: Exceptions::default(),
+            generation: Arc::default(),
+        }
+    }
+
+    /// The same policies with these exceptions.
+    #[must_use]
+    pub fn with_exceptions(self, exceptions: Exceptions) -> Self {
+        Policies { exceptions, ..self }
     }
 }

@@ -47,11 +47,14 @@ mod readiness;
 mod self_signed;
 mod throttle;
 mod tls;
+pub mod usage;
 
 pub use self::certificate::{CertificateError, Delivery, ServingPem};
 pub use self::client_auth::{ClientAuth, ClientAuthMode};
 pub use self::limits::{DrainTimes, Limits};
-pub use self::metrics::{BadRequest, Metrics, Rotation, Shed, UpkeepMetrics, VerdictLabel};
+pub use self::metrics::{
+    BadRequest, Metrics, PolicyMetrics, Resources, Rotation, Shed, UpkeepMetrics, VerdictLabel,
+};
 pub use self::readiness::{Condition, Readiness, ReadinessReport};
 pub use self::tls::CertificateSource;
 

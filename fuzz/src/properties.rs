@@ -50,6 +50,7 @@ static FACTS: LazyLock<[Facts; 4]> = LazyLock::new(|| {
     let pod = r#"{"metadata":{"name":"old"},"spec":{"hostPID":true,"containers":[{"name":"a"}]}}"#;
     [
         Facts {
+            now: None,
             namespace: Fact::Known(Labels::from_iter(restricted)),
             existing_pods: Fact::Known(ExistingPods {
                 pods: vec![pod.into(), "{".into()],
@@ -61,6 +62,7 @@ static FACTS: LazyLock<[Facts; 4]> = LazyLock::new(|| {
             ..Facts::default()
         },
         Facts {
+            now: None,
             namespace: Fact::Unavailable("no route\u{1b}[31m to host".into()),
             existing_pods: Fact::Unavailable("timed out".into()),
         },

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use super::call::Api;
-use super::namespaces::Pause;
+use super::watch::Pause;
 use super::wire::explain;
 
 /// How long the API server keeps one watch open, in seconds.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::watch::Versioned;
 use crate::facts::Labels;
 
 /// An object of which only the metadata matters.
@@ -20,6 +21,12 @@ pub(super) struct Meta {
     labels: Option<BTreeMap<Box<str>, Box<str>>>,
     #[serde(default)]
     pub(super) resource_version: String,
+}
+
+impl Versioned for Object {
+    fn resource_version(&self) -> &str {
+        &self.metadata.resource_version
+    }
 }
 
 impl Meta {
@@ -51,14 +58,6 @@ impl ListMeta {
     pub(super) fn next(&self) -> Option<&str> {
         self.next.as_deref().filter(|token| !token.is_empty())
     }
-}
-
-/// A page of objects.
-#[derive(Debug, Deserialize)]
-pub(super) struct List {
-    pub(super) metadata: ListMeta,
-    #[serde(default)]
-    pub(super) items: Vec<Object>,
 }
 
 /// Whether `name` may go into the path of a request: an RFC 1123 label, as the API server asks.

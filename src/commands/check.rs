@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
+use time::OffsetDateTime;
+
 use crate::cli::{CheckArgs, CheckOutput, FailOn};
 use crate::control::Mode;
 use crate::document::defaults;
@@ -51,6 +53,8 @@ pub fn run(args: &CheckArgs) -> Result<u8, String> {
     if judged.objects.is_empty() && report.unreadable.is_empty() {
         output::say("note: there is nothing to judge in the input");
     }
+    let now = args.cluster.now.unwrap_or_else(OffsetDateTime::now_utc);
+    let declared = declared.at(now);
     report.subjects = judge(&loaded.policies, judged.objects, &declared, &args.namespace);
     output::print(&render(&report, args))?;
     Ok(exit_code(&report, args.fail_on))

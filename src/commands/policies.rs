@@ -1,13 +1,16 @@
 //! Policies from files and presets.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::control::Mode;
 use crate::document::source::{Object, Source, Unreadable, objects};
+use crate::policy::exception::{Exception, Exceptions, control_exception};
 use crate::policy::parse::{self, control_policy};
-use crate::policy::settings::{Problem, unknown};
+use crate::policy::settings::{Problem, Problems, unknown};
 use crate::policy::{API_VERSION, Policies, Policy, preset};
 use crate::report::console::place;
 
@@ -18,8 +21,27 @@ use super::input;
 pub struct Loaded {
     /// The policies.
     pub policies: Policies,
-    /// The object each of them was read from, in the same order.
+    /// The object each policy was read from, in the same order.
     pub objects: Vec<Object>,
+}
+
+/// What a policy file holds.
+#[derive(Clone, Debug)]
+pub enum Written {
+    /// A `ControlPolicy`.
+    Policy(Policy),
+    /// A `ControlException`.
+    Exception(Exception),
+}
+
+impl Written {
+    /// Kind and name, under which no two may be in force.
+    fn title(&self) -> String {
+        match self {
+            Written::Policy(policy) => format!("ControlPolicy {:?}", policy.name),
+            Written::Exception(exception) => format!("ControlException {:?}", exception.id),
+        }
+    }
 }
 
 /// One thing wrong with a policy file.
@@ -74,6 +96,28 @@ impl PolicyError {
         }
     }
 
+    /// Two objects of one kind and name.
+    pub fn taken(source: &Source, written: &Written, first: &Source) -> Self {
+        PolicyError {
+            field: "metadata.name".into(),
+            ..PolicyError::whole(
+                source,
+                match written {
+                    Written::Policy(policy) => format!(
+                        "the name {:?} is taken by the policy in {}",
+                        policy.name,
+                        place(first)
+                    ),
+                    Written::Exception(exception) => format!(
+                        "the name {:?} is taken by the exception in {}",
+                        exception.id,
+                        place(first)
+                    ),
+                },
+            )
+        }
+    }
+
     fn whole(source: &Source, message: String) -> Self {
         PolicyError {
             source: source.clone(),
@@ -105,47 +149,43 @@ pub fn load(
     } else {
         presets
     };
-    for name in presets {
+    for name in presets.iter().filter(|name| *name != preset::NONE) {
         read_preset(name, &mut found, &mut errors);
     }
     let mut policies = Vec::new();
-    let mut known: Vec<&Source> = Vec::new();
-    for object in &found {
-        match read_policy(object) {
-            Err(mut problems) => errors.append(&mut problems),
-            Ok(policy) => {
-                if let Some(first) = duplicate(&policy, &policies, &known) {
-                    let message = format!(
-                        "the name {:?} is taken by the policy in {}",
-                        policy.name,
-                        place(first)
-                    );
-                    errors.push(PolicyError {
-                        field: "metadata.name".into(),
-                        ..PolicyError::whole(&object.source, message)
-                    });
-                    continue;
-                }
-                known.push(&object.source);
-                policies.push(policy);
+    let mut objects = Vec::new();
+    let mut exceptions = Vec::new();
+    let mut known: HashMap<String, Source> = HashMap::new();
+    for object in found {
+        let written = match read_policy(&object) {
+            Err(mut problems) => {
+                errors.append(&mut problems);
+                continue;
             }
+            Ok(written) => written,
+        };
+        if let Some(first) = known.get(&written.title()) {
+            errors.push(PolicyError::taken(&object.source, &written, first));
+            continue;
+        }
+        known.insert(written.title(), object.source.clone());
+        match written {
+            Written::Policy(policy) => {
+                policies.push(policy);
+                objects.push(object);
+            }
+            Written::Exception(exception) => exceptions.push(Arc::new(exception)),
         }
     }
     if errors.is_empty() {
+        let exceptions: Exceptions = exceptions.into_iter().collect();
         Ok(Loaded {
-            policies: Policies::new(policies, cap),
-            objects: found,
+            policies: Policies::new(policies, cap).with_exceptions(exceptions),
+            objects,
         })
     } else {
         Err(errors)
     }
-}
-
-fn duplicate<'s>(policy: &Policy, policies: &[Policy], known: &[&'s Source]) -> Option<&'s Source> {
-    let position = policies
-        .iter()
-        .position(|other| other.name == policy.name)?;
-    known.get(position).copied()
 }
 
 fn read_path(
@@ -178,25 +218,31 @@ fn read_preset(name: &str, found: &mut Vec<Object>, errors: &mut Vec<PolicyError
     errors.extend(unreadable.into_iter().map(PolicyError::from));
 }
 
-/// Reads one object as a policy.
+/// Reads one object as a policy or an exception.
 ///
 /// # Errors
 /// Everything wrong with it.
-pub fn read_policy(object: &Object) -> Result<Policy, Vec<PolicyError>> {
-    const KINDS: [&str; 1] = ["ControlPolicy"];
+pub fn read_policy(object: &Object) -> Result<Written, Vec<PolicyError>> {
+    const KINDS: [&str; 2] = ["ControlPolicy", "ControlException"];
     let whole = |message: String| Err(vec![PolicyError::whole(&object.source, message)]);
+    let wrong = |problems: Problems| {
+        let mut problems = problems.0;
+        problems.sort_by_key(|problem| problem.line);
+        let errors = problems.into_iter();
+        errors
+            .map(|problem| PolicyError::new(&object.source, problem))
+            .collect::<Vec<_>>()
+    };
     let (api_version, kind) = parse::kind(&object.node).unwrap_or_default();
     let ours = api_version.split('/').next() == Some("tidegate.dev");
     match kind {
-        "ControlPolicy" if ours => control_policy(&object.node).map_err(|problems| {
-            let mut problems = problems.0;
-            problems.sort_by_key(|problem| problem.line);
-            problems
-                .into_iter()
-                .map(|problem| PolicyError::new(&object.source, problem))
-                .collect()
-        }),
-        "ImageTrust" | "ControlException" if ours => whole(format!(
+        "ControlPolicy" if ours => control_policy(&object.node)
+            .map(Written::Policy)
+            .map_err(wrong),
+        "ControlException" if ours => control_exception(&object.node)
+            .map(Written::Exception)
+            .map_err(wrong),
+        "ImageTrust" if ours => whole(format!(
             "this version of tidegate does not know {kind} yet: leave it out"
         )),
         "PodSecurityConfiguration" | "AdmissionConfiguration" => whole(format!(
@@ -207,7 +253,7 @@ pub fn read_policy(object: &Object) -> Result<Policy, Vec<PolicyError>> {
             "apiVersion {api_version:?}: expected {API_VERSION}"
         )),
         _ => whole(format!(
-            "{kind} of {api_version} is no policy; expected ControlPolicy of {API_VERSION}"
+            "{kind} of {api_version} is no policy; expected ControlPolicy or ControlException of {API_VERSION}"
         )),
     }
 }

@@ -7,6 +7,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use time::OffsetDateTime;
+
 use crate::cli::{ReviewArgs, ReviewOutput};
 use crate::control::Mode;
 use crate::document::source::{Source, Unreadable};
@@ -55,7 +57,7 @@ pub fn run(args: &ReviewArgs) -> Result<u8, String> {
     };
     let mut session = Session {
         policies: &loaded.policies,
-        declared,
+        declared: declared.at(args.cluster.now.unwrap_or_else(OffsetDateTime::now_utc)),
         name,
         undeclared: BTreeSet::new(),
         report: CheckReport {

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use crate::cli::PolicyArgs;
 use crate::cli::ServeArgs;
 use crate::cli::serve::{ClientAuthArg, LogFormat};
-use crate::cluster::{Cluster, ConnectOptions};
+use crate::cluster::policies::Store;
+use crate::cluster::{Cluster, ConnectOptions, identity};
 use crate::control::Mode;
 use crate::facts::declared::Declared;
-use crate::policy::Policies;
 use crate::server::admission::{Admission, FactSource};
 use crate::server::{
     self, CertificateSource, ClientAuth, ClientAuthMode, DrainTimes, Limits, Metrics, Readiness,
@@ -19,6 +19,7 @@ use crate::server::{
 };
 
 use self::upkeep::Upkeep;
+use super::policies::Loaded;
 use super::{input, output};
 
 pub mod upkeep;
@@ -44,15 +45,14 @@ pub fn run(args: &ServeArgs) -> Result<u8, String> {
     let Some(declared) = declared(&args.cluster) else {
         return Ok(super::UNREADABLE);
     };
-    let policies = Arc::new(loaded.policies);
-    for policy in &policies.list {
+    for policy in &loaded.policies.list {
         tracing::info!(policy = %policy.name, audit_only = args.audit_only, "policy in force");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
     let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
-    match runtime.block_on(serve(args, policies, declared)) {
+    match runtime.block_on(serve(args, loaded, declared)) {
         Ok(()) => Ok(super::OK),
         Err(error) => {
             tracing::error!("{error}");
@@ -77,40 +77,60 @@ fn declared(paths: &[PathBuf]) -> Option<Declared> {
     input.unreadable.is_empty().then_some(declared)
 }
 
-async fn serve(
-    args: &ServeArgs,
-    policies: Arc<Policies>,
-    declared: Declared,
-) -> Result<(), String> {
+async fn serve(args: &ServeArgs, loaded: Loaded, declared: Declared) -> Result<(), String> {
     let metrics = Arc::new(Metrics::new());
     let readiness = Arc::new(Readiness::default());
-    let mut watch = None;
-    let mut kept = None;
-    let facts = if args.standalone {
-        FactSource::Declared(declared)
-    } else {
-        let cluster = Arc::new(connect(args).await?);
-        kept = Some(Upkeep::start(args, &cluster, &metrics, &readiness)?);
-        let observed = Arc::clone(&cluster);
-        readiness.add("namespaces", move || observed.condition());
-        let reported = Arc::clone(&cluster);
-        metrics.before_scrape(move |metrics| reported.report(metrics));
-        let watched = Arc::clone(&cluster);
-        let task = tokio::spawn(async move { watched.watch_namespaces().await });
-        watch = Some(tokio_util::task::AbortOnDropHandle::new(task));
-        FactSource::Cluster(cluster)
-    };
-    let admission = Admission::new(policies, facts, Arc::clone(&metrics));
+    let texts = loaded.objects.iter().map(|object| object.node.to_json());
+    let text: Vec<String> = texts.chain([args.audit_only.to_string()]).collect();
+    let store = Arc::new(Store::new(loaded.policies, text.join("\n")));
+    let reported = Arc::clone(&store);
+    metrics.before_scrape(move |metrics| reported.report(metrics.policies()));
     let mut config = config(args);
-    if let Some(certificate) = kept.as_mut().and_then(|kept| kept.certificate.take()) {
-        config.certificate = certificate;
-    }
+    let (admission, upkeep) = if args.standalone {
+        let facts = FactSource::Declared(declared);
+        let admission = Admission::new(store.in_force(), facts, Arc::clone(&metrics));
+        (admission, None)
+    } else {
+        let (admission, mut upkeep) = in_cluster(args, &store, &metrics, &readiness).await?;
+        if let Some(certificate) = upkeep.certificate.take() {
+            config.certificate = certificate;
+        }
+        (admission, Some(upkeep))
+    };
     let served = server::serve(config, metrics, readiness, admission, announce).await;
-    drop(watch);
-    if let Some(kept) = kept {
-        kept.stop().await;
+    if let Some(upkeep) = upkeep {
+        upkeep.stop().await;
     }
     served.map_err(|error| error.to_string())
+}
+
+/// The service with an API server behind it, and everything that keeps in step with that.
+async fn in_cluster(
+    args: &ServeArgs,
+    store: &Arc<Store>,
+    metrics: &Arc<Metrics>,
+    readiness: &Readiness,
+) -> Result<(Admission, Upkeep), String> {
+    let cluster = Arc::new(connect(args).await?);
+    let facts = FactSource::Cluster(Arc::clone(&cluster));
+    let admission = Admission::new(store.in_force(), facts, Arc::clone(metrics));
+    let mut upkeep = Upkeep::start(args, &cluster, metrics, readiness)?;
+    upkeep.write_statuses(args, &cluster, store, admission.usage());
+
+    let observed = Arc::clone(&cluster);
+    readiness.add("namespaces", move || observed.condition());
+    let observed = Arc::clone(store);
+    readiness.add("policies", move || observed.condition());
+    let reported = Arc::clone(&cluster);
+    metrics.before_scrape(move |metrics| reported.report(metrics));
+
+    let watched = Arc::clone(&cluster);
+    upkeep.spawn(async move { watched.watch_namespaces().await });
+    let (watched, kept) = (Arc::clone(&cluster), Arc::clone(store));
+    upkeep.spawn(async move { kept.run(watched.client()).await });
+    let own_user = admission.own_user();
+    upkeep.spawn(async move { identity::learn(cluster.client(), &own_user).await });
+    Ok((admission, upkeep))
 }
 
 async fn connect(args: &ServeArgs) -> Result<Cluster, String> {

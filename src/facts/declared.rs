@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use time::OffsetDateTime;
+
 use crate::document::{Node, Value};
 
 use super::{EXISTING_PODS_LIMIT, ExistingPods, Fact, Facts, Labels, Needs};
@@ -15,6 +17,7 @@ pub struct Declared {
     /// The labels of each namespace, or why they cannot be read.
     namespaces: BTreeMap<Box<str>, Result<Labels, String>>,
     pods: BTreeMap<Box<str>, Pods>,
+    now: Option<OffsetDateTime>,
 }
 
 /// The pods of one namespace.
@@ -62,6 +65,15 @@ impl Declared {
         }
     }
 
+    /// The same facts at this time.
+    #[must_use]
+    pub fn at(self, now: OffsetDateTime) -> Self {
+        Declared {
+            now: Some(now),
+            ..self
+        }
+    }
+
     /// Whether a manifest declares `namespace`. Where none does, [`Declared::facts`] takes it as one
     /// without labels but its name.
     pub fn declares(&self, namespace: &str) -> bool {
@@ -70,7 +82,10 @@ impl Declared {
 
     /// What is needed of a request in `namespace`.
     pub fn facts(&self, needs: Needs, namespace: &str) -> Facts {
-        let mut facts = Facts::default();
+        let mut facts = Facts {
+            now: self.now,
+            ..Facts::default()
+        };
         if needs.namespace {
             facts.namespace = match self.namespaces.get(namespace) {
                 Some(Ok(labels)) => Fact::Known(labels.clone()),

@@ -6,9 +6,12 @@ use crate::control::{Control, Mode};
 use crate::controls;
 use crate::document::{Node, Value};
 
+use super::break_glass;
+use super::exception::{ExceptionRules, LONGEST_DAYS, read_target};
+use super::meta::Meta;
 use super::selection::{Operator, Pattern, Requirement, Selection, Selector};
 use super::settings::{Cursor, Problems, unknown};
-use super::{API_VERSION, Override, Policy, Setup};
+use super::{Override, Policy, Setup};
 
 /// The modes by their names.
 const MODES: [(&str, Mode); 4] = [
@@ -44,35 +47,23 @@ pub fn control_policy(node: &Node) -> Result<Policy, Problems> {
 }
 
 fn read(root: &Cursor<'_>, problems: &mut Problems) -> Option<Policy> {
-    let fields = root.fields(
-        &["apiVersion", "kind", "metadata", "spec", "status"],
-        problems,
-    );
-    if let Some(version) = fields.get("apiVersion")
-        && version
-            .text(problems)
-            .is_some_and(|text| text != API_VERSION)
-    {
-        problems.add(version, format!("expected {API_VERSION}"));
-    }
-    let Some(metadata) = fields.get("metadata") else {
-        problems.add(root, "a ControlPolicy needs metadata.name");
-        return None;
-    };
-    let entries = metadata.entries(problems);
-    let name = entries
-        .iter()
-        .find(|(key, _)| *key == "name")
-        .map(|(_, cursor)| cursor);
-    let Some(name) = name.and_then(|name| name.text(problems)) else {
-        problems.add(metadata, "a ControlPolicy needs a name");
-        return None;
-    };
+    let meta = Meta::read(root, "ControlPolicy", problems);
+    let fields = root.fields(&Meta::FIELDS, problems);
     let Some(spec) = fields.get("spec") else {
         problems.add(root, "a ControlPolicy needs a spec");
         return None;
     };
-    let fields = spec.fields(&["mode", "namespaces", "controls", "overrides"], problems);
+    let fields = spec.fields(
+        &[
+            "mode",
+            "namespaces",
+            "controls",
+            "overrides",
+            "exceptions",
+            "breakGlass",
+        ],
+        problems,
+    );
     let mode = fields
         .get("mode")
         .and_then(|mode| mode.choice(&MODES, problems))
@@ -89,13 +80,64 @@ fn read(root: &Cursor<'_>, problems: &mut Problems) -> Option<Policy> {
     for setup in &mut controls {
         setup.mode.get_or_insert(mode);
     }
+    let exceptions = read_exception_rules(fields.get("exceptions"), problems);
+    let break_glass = break_glass::read_rules(fields.get("breakGlass"), problems);
+    let meta = meta?;
     Some(Policy {
-        name: Arc::from(name),
+        name: Arc::from(meta.name),
+        mode,
         namespaces: read_selection(fields.get("namespaces"), problems),
         fallbacks: fallbacks(&controls, &overrides, mode),
         controls,
         overrides,
+        exceptions,
+        opened: break_glass::read_opened(&meta, break_glass.as_ref(), problems),
+        break_glass,
     })
+}
+
+fn read_exception_rules(
+    rules: Option<&Cursor<'_>>,
+    problems: &mut Problems,
+) -> ExceptionRules {
+    let mut read = ExceptionRules::default();
+    let Some(rules) = rules else {
+        return read;
+    };
+    let fields = rules.fields(
+        &["maxDays", "approverGroups", "never", "allControls"],
+        problems,
+    );
+    if let Some(days) = fields.get("maxDays") {
+        let days = days.number_within(1, LONGEST_DAYS, problems);
+        read.max_days = days.unwrap_or(read.max_days);
+    }
+    if let Some(groups) = fields.get("approverGroups") {
+        read.approver_groups = read_groups(groups, problems);
+    }
+    for element in fields
+        .get("never")
+        .map(|never| never.elements(problems))
+        .unwrap_or_default()
+    {
+        if let Some(text) = element.text(problems) {
+            read.never.extend(read_target(&element, text, problems));
+        }
+    }
+    read.all_controls = fields
+        .get("allControls")
+        .and_then(|all| all.truth(problems))
+        .unwrap_or_default();
+    read
+}
+
+/// Names of groups. None at all would mean nobody where somebody was meant.
+pub(super) fn read_groups(groups: &Cursor<'_>, problems: &mut Problems) -> Vec<String> {
+    let names = groups.texts(problems);
+    if names.is_empty() {
+        problems.add(groups, "name at least one group, or leave the field out");
+    }
+    names.into_iter().map(str::to_owned).collect()
 }
 
 /// Mode and rule of the controls that only overrides name, for where no override gives them.
@@ -193,22 +235,13 @@ fn read_selection(selection: Option<&Cursor<'_>>, problems: &mut Problems) -> Se
     let fields = selection.fields(&["include", "exclude", "selector"], problems);
     let globs = |name: &str, problems: &mut Problems| {
         let list = fields.get(name)?;
-        let elements = list.elements(problems);
-        if elements.is_empty() && name == "include" {
+        if name == "include" && list.elements(problems).is_empty() {
             problems.add(
                 list,
                 "an empty include would mean no namespace; leave it out to mean all",
             );
         }
-        let mut patterns = Vec::new();
-        for element in elements {
-            match element.text(problems).map(Pattern::parse) {
-                Some(Ok(pattern)) => patterns.push(pattern),
-                Some(Err(why)) => problems.add(&element, why),
-                None => {}
-            }
-        }
-        Some(patterns)
+        Some(list.globs(problems))
     };
     Selection {
         include: globs("include", problems).unwrap_or_else(|| vec![Pattern::Any]),
@@ -219,7 +252,7 @@ fn read_selection(selection: Option<&Cursor<'_>>, problems: &mut Problems) -> Se
     }
 }
 
-fn read_selector(selector: &Cursor<'_>, problems: &mut Problems) -> Selector {
+pub(super) fn read_selector(selector: &Cursor<'_>, problems: &mut Problems) -> Selector {
     let fields = selector.fields(&["matchLabels", "matchExpressions"], problems);
     let mut requirements = Vec::new();
     for (key, value) in fields

@@ -13,6 +13,9 @@ pub const ALL: [(&str, &str); 3] = [
 /// The preset that is in force when no policy is given.
 pub const DEFAULT: &str = "recommended";
 
+/// In place of a preset's name: none of them.
+pub const NONE: &str = "none";
+
 /// The YAML of the preset of this name.
 pub fn text(name: &str) -> Option<&'static str> {
     ALL.iter()

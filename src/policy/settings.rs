@@ -1,8 +1,13 @@
 //! Walking a policy's YAML with the path and line at hand, so that everything wrong is named where
 //! it stands.
 
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
 use crate::document::{Node, Value};
 use crate::path::FieldPath;
+
+use super::selection::Pattern;
 
 /// One thing wrong with a policy.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -128,6 +133,73 @@ impl<'n> Cursor<'n> {
             .iter()
             .filter_map(|element| element.text(problems))
             .collect()
+    }
+
+    /// A list of globs over names.
+    pub fn globs(&self, problems: &mut Problems) -> Vec<Pattern> {
+        let mut patterns = Vec::new();
+        for element in self.elements(problems) {
+            match element.text(problems).map(Pattern::parse) {
+                Some(Ok(pattern)) => patterns.push(pattern),
+                Some(Err(why)) => problems.add(&element, why),
+                None => {}
+            }
+        }
+        patterns
+    }
+
+    /// A point in time, RFC 3339.
+    pub fn date(&self, problems: &mut Problems) -> Option<OffsetDateTime> {
+        let text = self.text(problems)?;
+        let date = OffsetDateTime::parse(text, &Rfc3339).ok();
+        if date.is_none() {
+            let message = format!("expected a time such as 2026-11-21T10:00:00Z, found {text:?}");
+            problems.add(self, message);
+        }
+        date
+    }
+
+    /// A whole number.
+    pub fn whole_number(&self, problems: &mut Problems) -> Option<i64> {
+        let number = match &self.node.value {
+            Value::Number(text) => text.parse().ok(),
+            _ => None,
+        };
+        if number.is_none() {
+            let found = self.node.describe();
+            problems.add(self, format!("expected a whole number, found {found}"));
+        }
+        number
+    }
+
+    /// A whole number between `least` and `most`.
+    pub fn number_within(
+        &self,
+        least: u16,
+        most: u16,
+        problems: &mut Problems,
+    ) -> Option<u16> {
+        let number = self.whole_number(problems)?;
+        let within = u16::try_from(number)
+            .ok()
+            .filter(|number| (least..=most).contains(number));
+        if within.is_none() {
+            problems.add(
+                self,
+                format!("expected a whole number from {least} to {most}, found {number}"),
+            );
+        }
+        within
+    }
+
+    /// `true` or `false`.
+    pub fn truth(&self, problems: &mut Problems) -> Option<bool> {
+        if let Value::Bool(truth) = self.node.value {
+            return Some(truth);
+        }
+        let found = self.node.describe();
+        problems.add(self, format!("expected true or false, found {found}"));
+        None
     }
 
     /// One of `choices` by its name.

@@ -228,6 +228,8 @@ struct Entry<'f> {
     check: String,
     mode: &'static str,
     fields: Vec<&'f str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exception: Option<&'f str>,
 }
 
 /// Everything about the decision for the API server's audit log.
@@ -246,9 +248,20 @@ fn annotations(verdict: &Verdict) -> AuditAnnotations {
                     .iter()
                     .map(FieldPath::as_str)
                     .collect(),
+                exception: finding.exception.as_deref(),
             })
             .collect();
         annotations.push(("findings", bounded_list(entries)));
+    }
+    let exceptions: Vec<&str> = verdict.exceptions().map(|id| &**id).collect();
+    if !exceptions.is_empty() {
+        annotations.push((
+            "exceptions",
+            shorten(&exceptions.join(","), ANNOTATION_LIMIT).into_owned(),
+        ));
+    }
+    if !verdict.generation.is_empty() {
+        annotations.push(("generation", verdict.generation.to_string()));
     }
     if !verdict.policies.is_empty() {
         let names: Vec<&str> = verdict.policies.iter().map(|name| &**name).collect();

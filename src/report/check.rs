@@ -62,6 +62,9 @@ pub struct Entry {
     pub fix: String,
     /// The policy that asks for it most strictly.
     pub policy: String,
+    /// The exception that lowered it, `namespace/name`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exception: Option<String>,
 }
 
 #[allow(
@@ -93,6 +96,7 @@ impl Entry {
                 .first()
                 .map(ToString::to_string)
                 .unwrap_or_default(),
+            exception: finding.exception.as_deref().map(str::to_owned),
         }
     }
 

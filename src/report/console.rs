@@ -120,6 +120,9 @@ fn render_entry(entry: &Entry, style: Style, out: &mut String) {
             count(entry.fields.len() - FIELDS_SHOWN, "field", "fields")
         ));
     }
+    if let Some(exception) = &entry.exception {
+        detail(&format!("excepted by {exception}"));
+    }
     detail(&format!("fix: {}", entry.fix));
 }
 

@@ -114,6 +114,14 @@ fn result(subject: &Subject, entry: &Entry, rule: Option<usize>) -> Value {
         if let Some(rule) = rule {
             result.insert("ruleIndex".into(), rule.into());
         }
+        if let Some(exception) = &entry.exception {
+            // What an exception lowered is shown as dismissed, with the exception as the reason.
+            let why = format!("excepted by ControlException {exception}");
+            result.insert(
+                "suppressions".into(),
+                json!([{"kind": "external", "justification": why}]),
+            );
+        }
         if let Some(others) = locations.get(1..).filter(|others| !others.is_empty()) {
             result.insert("relatedLocations".into(), others.into());
         }

@@ -47,6 +47,15 @@ pub fn json(value: &impl serde::Serialize) -> String {
     text
 }
 
+/// A point in time as Kubernetes writes it: RFC 3339, UTC, whole seconds.
+pub fn time(time: time::OffsetDateTime) -> String {
+    let utc = time.to_offset(time::UtcOffset::UTC);
+    let whole = utc.replace_nanosecond(0).unwrap_or(utc);
+    whole
+        .format(&time::format_description::well_known::Rfc3339)
+        .unwrap_or_default()
+}
+
 /// `1 finding`, `2 findings`.
 pub fn count(number: usize, singular: &str, plural: &str) -> String {
     format!("{number} {}", if number == 1 { singular } else { plural })

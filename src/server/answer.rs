@@ -10,6 +10,33 @@ use tokio::time::Instant;
 pub enum Endpoint {
     /// `POST /validate`: local controls.
     Validate,
+    /// `POST /validate/images`: controls that ask a registry.
+    Images,
+    /// `POST /validate/policies`: tidegate's own objects.
+    Policies,
+}
+
+impl Endpoint {
+    /// Every path, in the order of the endpoint's number.
+    pub const ALL: [Endpoint; 3] = [Endpoint::Validate, Endpoint::Images, Endpoint::Policies];
+
+    /// The path of the URL.
+    pub const fn path(self) -> &'static str {
+        match self {
+            Endpoint::Validate => "/validate",
+            Endpoint::Images => "/validate/images",
+            Endpoint::Policies => "/validate/policies",
+        }
+    }
+
+    /// The endpoint's name in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Endpoint::Validate => "validate",
+            Endpoint::Images => "images",
+            Endpoint::Policies => "policies",
+        }
+    }
 }
 
 /// A body that is no `AdmissionReview` v1 we can answer: HTTP 400 with this text.

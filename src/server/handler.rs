@@ -33,10 +33,9 @@ static LATE: Throttle = Throttle::new();
 static PANICS: Throttle = Throttle::new();
 
 fn endpoint_of(path: &str) -> Option<Endpoint> {
-    match path {
-        "/validate" => Some(Endpoint::Validate),
-        _ => None,
-    }
+    Endpoint::ALL
+        .into_iter()
+        .find(|endpoint| endpoint.path() == path)
 }
 
 /// What the requests of one connection share.

@@ -3,6 +3,7 @@
 
 mod help;
 mod labels;
+mod policies;
 mod table;
 mod upkeep;
 
@@ -19,22 +20,31 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 pub use self::labels::{BadRequest, Shed, VerdictLabel};
+pub use self::policies::{PolicyMetrics, Resources};
 pub(super) use self::labels::{ClientAuthFailure, HandshakeFailure};
 use self::table::{Durations, Table};
 pub use self::upkeep::{Rotation, UpkeepMetrics};
 use super::answer::Endpoint;
+use crate::control::Finding;
 
-const ENDPOINTS: [&str; 1] = ["validate"];
+const ENDPOINTS: [&str; 3] = [
+    Endpoint::Validate.as_str(),
+    Endpoint::Images.as_str(),
+    Endpoint::Policies.as_str(),
+];
 const CODES: [u16; 11] = [200, 400, 403, 404, 405, 408, 413, 415, 429, 500, 504];
-const MODES: [&str; 3] = ["enforce", "warn", "audit"];
+/// The modes of findings, and what would follow from them without a cap.
+const MODES: [(&str, &str); 6] = [
+    ("enforce", "deny"),
+    // What is found in a template denies its pods, not the template.
+    ("enforce", "warn"),
+    ("warn", "warn"),
+    ("audit", "deny"),
+    ("audit", "warn"),
+    ("audit", "allow"),
+];
 
-fn endpoint_index(endpoint: Endpoint) -> usize {
-    match endpoint {
-        Endpoint::Validate => 0,
-    }
-}
-
-type FindingLabels = [(&'static str, &'static str); 3];
+type FindingLabels = [(&'static str, &'static str); 4];
 type Hook = Box<dyn Fn(&Metrics) + Send + Sync>;
 
 /// All metrics of the process; share it in an `Arc`. Its methods neither lock nor allocate,
@@ -64,6 +74,7 @@ pub struct Metrics {
     namespace_index_size: Gauge,
     namespace_index_age: Gauge,
     namespace_live_reads: Table,
+    policies: PolicyMetrics,
     upkeep: UpkeepMetrics,
 }
 
@@ -86,6 +97,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("tidegate");
         metrics.register_traffic(&mut registry);
         metrics.register_state(&mut registry);
+        metrics.policies.register(&mut registry);
         metrics.upkeep.register(&mut registry);
         metrics.registry = registry;
         metrics
@@ -139,6 +151,7 @@ impl Metrics {
             namespace_index_size: Gauge::default(),
             namespace_index_age: Gauge::default(),
             namespace_live_reads: Table::one(&["outcome"], &["found", "not_found", "failed"]),
+            policies: PolicyMetrics::default(),
             upkeep: UpkeepMetrics::new(),
         }
     }
@@ -174,7 +187,7 @@ impl Metrics {
 
     /// An answer of an admission endpoint, and how long it took.
     pub fn request(&self, endpoint: Endpoint, code: u16, took: Duration) {
-        let endpoint = endpoint_index(endpoint);
+        let endpoint = endpoint as usize;
         if let Some(code) = CODES.iter().position(|known| *known == code) {
             self.requests.add(endpoint * CODES.len() + code);
         }
@@ -269,20 +282,34 @@ impl Metrics {
         checks: impl IntoIterator<Item = (&'static str, &'static str)>,
     ) {
         for (control, check) in checks {
-            for mode in MODES {
+            for (mode, would) in MODES {
                 drop(
                     self.findings
-                        .get_or_create(&finding_labels(control, check, mode)),
+                        .get_or_create(&finding_labels(control, check, mode, would)),
                 );
             }
         }
     }
 
-    /// A finding of this check in this mode (`enforce`, `warn` or `audit`). Takes a shared lock.
-    pub fn finding(&self, control: &'static str, check: &'static str, mode: &'static str) {
+    /// A finding. Takes a shared lock.
+    pub fn finding(&self, finding: &Finding) {
         self.findings
-            .get_or_create(&finding_labels(control, check, mode))
+            .get_or_create(&finding_labels(
+                finding.control,
+                finding.violation.check.id,
+                finding.mode.as_str(),
+                finding.would(),
+            ))
             .inc();
+        if finding.exception.is_some() {
+            self.policies
+                .excepted(finding.control, finding.violation.check.id);
+        }
+    }
+
+    /// The metrics about policies and exceptions.
+    pub fn policies(&self) -> &PolicyMetrics {
+        &self.policies
     }
 
     /// The state of the namespace index: its size, and the time since the API server was last
@@ -299,8 +326,18 @@ impl Metrics {
     }
 }
 
-fn finding_labels(control: &'static str, check: &'static str, mode: &'static str) -> FindingLabels {
-    [("control", control), ("check", check), ("mode", mode)]
+fn finding_labels(
+    control: &'static str,
+    check: &'static str,
+    mode: &'static str,
+    would: &'static str,
+) -> FindingLabels {
+    [
+        ("control", control),
+        ("check", check),
+        ("mode", mode),
+        ("would", would),
+    ]
 }
 
 fn set(gauge: &Gauge<i64, AtomicI64>, value: usize) {
@@ -310,6 +347,7 @@ fn set(gauge: &Gauge<i64, AtomicI64>, value: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::{Check, Mode, Violation};
 
     #[test]
     fn every_metric_starts_with_tidegate_and_every_counter_moves() {
@@ -320,7 +358,14 @@ mod tests {
         metrics.handshake_failure(HandshakeFailure::ClientCertificate);
         metrics.client_auth_failure(ClientAuthFailure::Name);
         metrics.verdict(VerdictLabel::Deny);
-        metrics.finding("pod-security", "hostPorts", "warn");
+        metrics.finding(&Finding {
+            control: "pod-security",
+            mode: Mode::Audit,
+            uncapped: Mode::Enforce,
+            exception: None,
+            policies: Vec::new(),
+            violation: Violation::new(&Check::FAILED, "x"),
+        });
         let text = metrics.text();
         for line in [
             r#"tidegate_requests_total{endpoint="validate",code="429"} 1"#,
@@ -329,7 +374,7 @@ mod tests {
             r#"tidegate_handshake_failures_total{reason="client_certificate"} 1"#,
             r#"tidegate_client_auth_failures_total{reason="name"} 1"#,
             r#"tidegate_verdicts_total{verdict="deny"} 1"#,
-            r#"tidegate_findings_total{control="pod-security",check="hostPorts",mode="warn"} 1"#,
+            r#"tidegate_findings_total{control="pod-security",check="failed",mode="audit",would="deny"} 1"#,
             r#"tidegate_request_duration_seconds_bucket{le="0.00005",endpoint="validate"} 1"#,
             r#"tidegate_request_duration_seconds_bucket{le="+Inf",endpoint="validate"} 1"#,
             r#"tidegate_request_duration_seconds_count{endpoint="validate"} 1"#,
@@ -347,7 +392,7 @@ mod tests {
         metrics.register_findings([("pod-security", "seLinuxOptions")]);
         assert_eq!(
             metrics.text().matches(r#"check="seLinuxOptions""#).count(),
-            3
+            MODES.len()
         );
     }
 

@@ -81,6 +81,7 @@ fn facts(line: &Line<'_>, request: &Request<'_>) -> Facts {
     };
     let pods: Vec<Box<str>> = line.pods.iter().map(|pod| pod.get().into()).collect();
     Facts {
+        now: None,
         namespace,
         existing_pods: if line.pods_error {
             Fact::Unavailable("the list failed".into())

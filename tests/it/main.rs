@@ -16,6 +16,7 @@ mod architecture;
 mod bad_input;
 mod cli;
 mod cluster;
+mod definitions;
 mod engine;
 mod parity;
 mod server;

@@ -6,7 +6,7 @@ use std::io;
 use serde::Serialize;
 
 use crate::cli::{LintArgs, Output};
-use crate::commands::policies::{PolicyError, read_policy};
+use crate::commands::policies::{PolicyError, Written, read_policy};
 use crate::commands::{OK, UNREADABLE, input, output};
 use crate::document::source::{Object, Source};
 use crate::policy::{API_VERSION, Policy};
@@ -54,6 +54,7 @@ pub fn run(args: &LintArgs) -> Result<u8, String> {
 #[derive(Default)]
 struct Report {
     policies: Vec<Valid>,
+    exceptions: Vec<ValidException>,
     converted: Vec<Converted>,
     problems: Vec<PolicyError>,
 }
@@ -64,6 +65,15 @@ struct Valid {
     source: Source,
     name: String,
     controls: Vec<&'static str>,
+}
+
+/// An exception without problems.
+#[derive(Serialize)]
+struct ValidException {
+    source: Source,
+    name: String,
+    expires: String,
+    approved: bool,
 }
 
 /// A file of upstream's and the policy that equals it.
@@ -85,27 +95,30 @@ impl Report {
         }
         match read_policy(object) {
             Err(mut problems) => self.problems.append(&mut problems),
-            Ok(policy) => self.add_policy(source, &policy),
+            Ok(written) => {
+                let known = |valid: &&Valid| matches!(&written, Written::Policy(policy) if *valid.name == *policy.name);
+                let excepted = |valid: &&ValidException| matches!(&written, Written::Exception(exception) if *valid.name == *exception.id);
+                let policy = self.policies.iter().find(known).map(|valid| &valid.source);
+                let exception = self.exceptions.iter().find(excepted);
+                if let Some(first) = policy.or(exception.map(|valid| &valid.source)) {
+                    let problem = PolicyError::taken(&source, &written, first);
+                    self.problems.push(problem);
+                    return;
+                }
+                match written {
+                    Written::Policy(policy) => self.add_policy(source, &policy),
+                    Written::Exception(exception) => self.exceptions.push(ValidException {
+                        source,
+                        name: exception.id.to_string(),
+                        expires: text::time(exception.expires),
+                        approved: exception.approval.is_some(),
+                    }),
+                }
+            }
         }
     }
 
     fn add_policy(&mut self, source: Source, policy: &Policy) {
-        if let Some(first) = self
-            .policies
-            .iter()
-            .find(|valid| *valid.name == *policy.name)
-        {
-            self.problems.push(PolicyError {
-                source,
-                field: "metadata.name".into(),
-                message: format!(
-                    "the name {:?} is taken by the policy in {}",
-                    policy.name,
-                    place(&first.source)
-                ),
-            });
-            return;
-        }
         let overrides = policy.overrides.iter().flat_map(|part| &part.controls);
         let mut controls: Vec<&str> = Vec::new();
         for setup in policy.controls.iter().chain(overrides) {
@@ -138,6 +151,16 @@ impl Report {
             );
             let _ = writeln!(out, "{comment}{}", text::visible(&line));
         }
+        for valid in &self.exceptions {
+            let approved = if valid.approved { "approved" } else { "not approved yet" };
+            let line = format!(
+                "{}: ControlException {:?} is valid: {approved}, until {}",
+                place(&valid.source),
+                valid.name,
+                valid.expires
+            );
+            let _ = writeln!(out, "{comment}{}", text::visible(&line));
+        }
         for (position, converted) in self.converted.iter().enumerate() {
             if position > 0 {
                 out.push_str("---\n");
@@ -159,6 +182,7 @@ impl Report {
             api_version: &'static str,
             kind: &'static str,
             policies: &'r [Valid],
+            exceptions: &'r [ValidException],
             converted: &'r [Converted],
             problems: Vec<Problem<'r>>,
         }
@@ -177,6 +201,7 @@ impl Report {
             api_version: API_VERSION,
             kind: "PolicyLint",
             policies: &self.policies,
+            exceptions: &self.exceptions,
             converted: &self.converted,
             problems: problems.collect(),
         })

@@ -164,7 +164,7 @@ fn write(levels: &Levels, exemptions: &Exemptions) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::policies::read_policy;
+    use crate::commands::policies::{Written, read_policy};
     use crate::document::source::objects;
 
     fn first(text: &str) -> Object {
@@ -177,7 +177,9 @@ mod tests {
                     defaults: {enforce: baseline, enforce-version: v1.30, warn: restricted}\n\
                     exemptions: {usernames: ['system:serviceaccount:a:b', \"x: \\\"y\\\"\"], namespaces: [kube-system], runtimeClasses: [kata]}\n";
         let yaml = convert(&first(text)).unwrap();
-        let policy = read_policy(&first(&yaml)).unwrap();
+        let Ok(Written::Policy(policy)) = read_policy(&first(&yaml)) else {
+            panic!("{yaml}");
+        };
         let rule = format!("{:?}", policy.controls[0].rule.as_ref().unwrap());
         assert!(
             rule.contains(r#"usernames: ["system:serviceaccount:a:b", "x: \"y\""]"#),

@@ -14,7 +14,10 @@ use crate::cluster::certificates::{Feed, Keeper, Keeping, LINGER, Lives, Setting
 use crate::cluster::drift::{DriftCheck, read_installed};
 use crate::cluster::events::Events;
 use crate::cluster::lease::{Elector, Leadership};
+use crate::cluster::policies::Store;
+use crate::cluster::status::{Exchange, StatusWriter};
 use crate::cluster::{Cluster, Place, Seen};
+use crate::server::usage::Usage;
 use crate::server::{CertificateSource, Metrics, Readiness};
 
 /// How long the Lease may take to be given back at the end.
@@ -30,7 +33,7 @@ pub struct Upkeep {
     pub events: Events,
     stop: CancellationToken,
     elector: Option<AbortOnDropHandle<()>>,
-    _tasks: Vec<AbortOnDropHandle<()>>,
+    tasks: Vec<AbortOnDropHandle<()>>,
 }
 
 impl Upkeep {
@@ -82,8 +85,37 @@ impl Upkeep {
             events,
             stop,
             elector,
-            _tasks: starting.tasks,
+            tasks: starting.tasks,
         })
+    }
+
+    /// Runs `task` until the end.
+    pub fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.push(AbortOnDropHandle::new(tokio::spawn(task)));
+    }
+
+    /// Starts writing the status of policies and exceptions, where there is a Lease to lead by.
+    pub fn write_statuses(
+        &mut self,
+        args: &ServeArgs,
+        cluster: &Arc<Cluster>,
+        store: &Arc<Store>,
+        usage: Arc<Usage>,
+    ) {
+        let flags = &args.upkeep;
+        let leading = self.leadership.clone().zip(flags.lease.as_ref());
+        let Some(((leadership, lease), holder)) = leading.zip(flags.holder.as_ref()) else {
+            return;
+        };
+        let writer = StatusWriter {
+            client: cluster.client().clone(),
+            store: Arc::clone(store),
+            cluster: Arc::clone(cluster),
+            usage,
+            exchange: Exchange::new(lease, holder),
+            events: self.events.clone(),
+        };
+        self.spawn(writer.run(leadership));
     }
 
     /// Ends everything, and gives the Lease back so that another replica leads at once.

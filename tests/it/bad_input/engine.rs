@@ -222,8 +222,7 @@ fn with_broken(mode: Mode, in_needs: bool, cap: Mode) -> Policies {
             ..Selection::default()
         },
         controls: vec![setup(&BROKEN, mode, Arc::new(Broken { in_needs })), sound],
-        overrides: Vec::new(),
-        fallbacks: Vec::new(),
+        ..restricted()
     };
     Policies::new(vec![policy], cap)
 }
@@ -270,7 +269,9 @@ fn a_control_that_panics_denies_alone_in_enforce_and_never_under_an_audit_cap() 
     let review = pod_review(&json!({}));
     let alone = |mode, cap| {
         let mut policies = with_broken(mode, false, cap);
-        policies.list[0].controls.truncate(1);
+        let mut policy = (*policies.list[0]).clone();
+        policy.controls.truncate(1);
+        policies.list = vec![Arc::new(policy)];
         let (_, answer) = judge(&policies, &review);
         let response = &answer["response"];
         (
