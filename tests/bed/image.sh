@@ -44,9 +44,11 @@ if [ "$(cat "$image/stamp" 2>/dev/null)" = "$want" ]; then
     say "target/image/oci is fresh"
     exit 0
 fi
-rm -rf "$image/stamp" "$image/rootfs" "$image/oci"
+rm -rf "$image/stamp" "$image/oci"
 mkdir -p "$image/rootfs" "$image/oci/blobs/sha256"
-install -m 0555 "$binary" "$image/rootfs/tidegate"
+# Replaced in one step: what runs from the folder keeps the file it started from.
+install -m 0555 "$binary" "$image/rootfs/.tidegate"
+mv "$image/rootfs/.tidegate" "$image/rootfs/tidegate"
 
 # blob FILE: moves it to where its digest says, and prints `"digest": …, "size": …`.
 blob() {
@@ -57,14 +59,14 @@ blob() {
 }
 
 work=$image/work
-tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --format=ustar -C "$image/rootfs" -cf "$work.tar" tidegate
+tar --sort=name --mtime=@0 --mode=0555 --owner=0 --group=0 --numeric-owner --format=ustar -C "$image/rootfs" -cf "$work.tar" tidegate
 diff_id=$(sha256 "$work.tar")
 gzip -n -c "$work.tar" >"$work.tar.gz"
 rm "$work.tar"
 layer=$(blob "$work.tar.gz")
 
 # The labels are those of the Dockerfile, read from there.
-labels=$(sed -n 's/^ *\(LABEL \)\{0,1\}\(org\.opencontainers\.image\.[a-z]*\)="\([^"]*\)".*$/"\2": "\3", /p' "$root/Dockerfile" | tr -d '\n')
+labels=$(sed -n 's/^ *\(LABEL \)\{0,1\}\(org\.opencontainers\.image\.[a-z]*\)="\([^"]*\)".*$/"\2": "\3", /p' "$root/Dockerfile" | grep -v VERSION | tr -d '\n')
 cat >"$work.json" <<EOF
 {"created": "1970-01-01T00:00:00Z", "architecture": "$architecture", "os": "linux",
  "config": {"User": "65532:65532", "Entrypoint": ["/tidegate"], "WorkingDir": "/",

@@ -18,5 +18,6 @@ mod chart;
 mod cli;
 mod cluster;
 mod engine;
+mod image;
 mod parity;
 mod server;

@@ -73,7 +73,7 @@ fn kubeconform(version: &str, yaml: &str) -> std::process::Output {
         schemas.display()
     );
     let location = format!(
-        "{}/{{{{.NormalizedKubernetesVersion}}}}-standalone{{{{.StrictSuffix}}}}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json",
+        "{}/{{{{.NormalizedKubernetesVersion}}}}-local{{{{.StrictSuffix}}}}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json",
         schemas.display()
     );
     let mut child = Command::new(program("kubeconform"))
