@@ -1,6 +1,8 @@
 //! The Helm chart, by what Helm 3 and Helm 4 make of it; no cluster is needed.
 
+mod pods;
 mod policy;
+mod refused;
 mod render;
 mod rights;
 mod values;

@@ -151,7 +151,10 @@ fn the_program_runs_from_the_layer_with_nothing_beside_it() {
     } else {
         Command::new(&program)
     };
-    let output = run(command.arg("--version").env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"));
+    let output = run(command
+        .arg("--version")
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"));
     assert_eq!(
         String::from_utf8(output.stdout).unwrap(),
         format!("tidegate {}\n", env!("CARGO_PKG_VERSION"))
@@ -194,9 +197,10 @@ fn a_registry_takes_the_image_and_gives_it_back() {
         .spawn()
         .unwrap();
     let lines = BufReader::new(registry.stderr.take().unwrap()).lines();
-    let port = lines
-        .map_while(Result::ok)
-        .find_map(|line| line.rsplit_once(':').and_then(|(_, port)| port.trim().parse::<u16>().ok()));
+    let port = lines.map_while(Result::ok).find_map(|line| {
+        line.rsplit_once(':')
+            .and_then(|(_, port)| port.trim().parse::<u16>().ok())
+    });
     let outcome = port.map(|port| {
         let reference = format!("127.0.0.1:{port}/tidegate/tidegate:test");
         let mut outputs = Vec::new();
@@ -205,7 +209,13 @@ fn a_registry_takes_the_image_and_gives_it_back() {
             &["validate", "--remote", &reference],
             &["config", &reference],
         ] {
-            outputs.push(Command::new(&crane).arg("--insecure").args(words).output().unwrap());
+            outputs.push(
+                Command::new(&crane)
+                    .arg("--insecure")
+                    .args(words)
+                    .output()
+                    .unwrap(),
+            );
         }
         outputs
     });

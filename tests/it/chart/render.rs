@@ -3,12 +3,12 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tidegate::server::Metrics;
 
 use super::{
     HELMS, KUBERNETES, chart, has, helm, object, objects, program, release, rendered, repository,
-    template, tidegate, variants, words,
+    variants, words,
 };
 
 /// Kinds of other projects, whose schemas Kubernetes does not have.
@@ -154,105 +154,6 @@ fn nothing_is_a_hook_and_nothing_is_made_by_chance() {
     }
 }
 
-/// What a bad call is told by each Helm.
-fn refusals(values: &[&str]) -> [String; 2] {
-    let mut words = Vec::new();
-    for value in values {
-        words.extend(["--set", value]);
-    }
-    HELMS.map(|program| {
-        let output = template(program, &words);
-        assert!(!output.status.success(), "{program} took {values:?}");
-        String::from_utf8_lossy(&output.stderr).into_owned()
-    })
-}
-
-#[test]
-fn bad_values_are_refused_and_named() {
-    for (values, expected) in [
-        (&["replica=3"][..], "replica"),
-        (&["policy.mode=deny"][..], "/policy/mode"),
-        (&["policy.controls.pod-securty=enforce"][..], "pod-securty"),
-        (
-            &["policy.namespaces.shop=strict"][..],
-            "/policy/namespaces/shop",
-        ),
-        (
-            &["image.repository=registry.example/other"][..],
-            "/image/repository",
-        ),
-        (&["image.digest=sha256:1"][..], "/image/digest"),
-        (&["failurePolicy=Maybe"][..], "/failurePolicy"),
-        (&["ports.webhook=443"][..], "/ports/webhook"),
-        (
-            &["limits.maxInflightBytes=64MB"][..],
-            "/limits/maxInflightBytes",
-        ),
-        (
-            &["excludedNamespaces[0]=Kube_System"][..],
-            "/excludedNamespaces/0",
-        ),
-    ] {
-        // Helm before 3.18 writes paths with dots.
-        let dotted = expected.trim_start_matches('/').replace('/', ".");
-        for text in refusals(values) {
-            assert!(
-                text.contains(expected) || text.contains(&dotted),
-                "{values:?}: {text}"
-            );
-        }
-    }
-    for (values, expected) in [
-        (
-            &["auditOnly=false", "replicas=1"][..],
-            "set replicas (or autoscaling.minReplicas) to 2 or more",
-        ),
-        (
-            &[
-                "auditOnly=false",
-                "autoscaling.enabled=true",
-                "autoscaling.minReplicas=1",
-            ][..],
-            "set replicas (or autoscaling.minReplicas) to 2 or more",
-        ),
-        (
-            &["autoscaling.enabled=true", "autoscaling.maxReplicas=1"][..],
-            "autoscaling.maxReplicas is below",
-        ),
-        (
-            &["tls.mode=secret"][..],
-            "name the Secret in tls.secretName",
-        ),
-        (&["tls.secretName=mine"][..], "set tls.mode to secret"),
-        (&["clientAuth.mode=audit"][..], "clientAuth.caConfigMap"),
-        (
-            &["drain.delaySeconds=25"][..],
-            "drain.timeoutSeconds includes",
-        ),
-        (&["ports.ops=8443"][..], "are the same"),
-        (
-            &["limits.maxBody=65MiB"][..],
-            "limits.maxInflightBytes is below",
-        ),
-        (
-            &["policy.namespaces.kube-system=enforce"][..],
-            "policy.namespaces.kube-system has no effect",
-        ),
-        (
-            &["policy.namespaces.tidegate=enforce"][..],
-            "policy.namespaces.tidegate has no effect",
-        ),
-        (
-            &["policy.preset=none", "policy.mode=audit"][..],
-            "have nothing to change",
-        ),
-    ] {
-        for text in refusals(values) {
-            assert!(text.contains(expected), "{values:?}: {text}");
-        }
-    }
-}
-
 #[test]
 fn everything_is_named_after_the_release() {
     let chart = chart();
@@ -299,123 +200,6 @@ fn everything_is_named_after_the_release() {
 }
 
 #[test]
-fn the_pods_pass_what_the_chart_demands_of_others() {
-    for (variant, values) in variants() {
-        let made = release(&words(&values));
-        let deployment = object(&made, "Deployment", "tidegate");
-        if deployment["spec"]["template"]["spec"]["hostNetwork"] == json!(true) {
-            continue;
-        }
-        let pod = json!({
-            "apiVersion": "v1", "kind": "Pod",
-            "metadata": {"name": "tidegate", "namespace": "tidegate"},
-            "spec": deployment["spec"]["template"]["spec"],
-        });
-        let output = tidegate(
-            &["check", "--preset", "restricted", "--fail-on", "audit", "-"],
-            &pod.to_string(),
-        );
-        assert!(
-            output.status.success(),
-            "{variant}: {}",
-            String::from_utf8_lossy(&output.stdout)
-        );
-    }
-}
-
-#[test]
-fn the_pods_hold_a_token_of_an_hour_and_nothing_they_could_write_to() {
-    let made = release(&[]);
-    let account = object(&made, "ServiceAccount", "tidegate");
-    assert_eq!(account["automountServiceAccountToken"], json!(false));
-    let spec = &object(&made, "Deployment", "tidegate")["spec"];
-    assert_eq!(
-        spec["strategy"]["rollingUpdate"],
-        json!({"maxSurge": 1, "maxUnavailable": 0})
-    );
-    let pod = &spec["template"]["spec"];
-    assert_eq!(pod["automountServiceAccountToken"], json!(false));
-    assert_eq!(pod["priorityClassName"], "system-cluster-critical");
-    assert_eq!(pod["terminationGracePeriodSeconds"], json!(35));
-    assert_eq!(
-        pod["volumes"][0]["projected"]["sources"][0]["serviceAccountToken"]["expirationSeconds"],
-        json!(3600)
-    );
-    let container = &pod["containers"][0];
-    assert_eq!(
-        container["securityContext"]["readOnlyRootFilesystem"],
-        json!(true)
-    );
-    for mount in container["volumeMounts"].as_array().unwrap() {
-        assert_eq!(mount["readOnly"], json!(true), "{mount}");
-    }
-    assert_eq!(container["resources"]["limits"], json!({"memory": "192Mi"}));
-    let spread: Vec<&Value> = pod["topologySpreadConstraints"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|constraint| &constraint["topologyKey"])
-        .collect();
-    assert_eq!(
-        spread,
-        ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
-    );
-}
-
-#[test]
-fn the_memory_limit_follows_the_byte_budget_unless_it_is_given() {
-    for (set, memory) in [
-        ("limits.maxInflightBytes=256MiB", "576Mi"),
-        ("limits.maxInflightBytes=1GiB", "2112Mi"),
-        ("limits.maxInflightBytes=10000KiB", "84Mi"),
-        ("resources.limits.memory=1Gi", "1Gi"),
-    ] {
-        let made = release(&["--set", set]);
-        let pod = &object(&made, "Deployment", "tidegate")["spec"]["template"]["spec"];
-        assert_eq!(
-            pod["containers"][0]["resources"]["limits"]["memory"], memory,
-            "{set}"
-        );
-    }
-}
-
-/// The flags of `serve` are held by its own tests; here, that what is passed on is what was said.
-#[test]
-fn the_arguments_follow_the_values() {
-    let arguments = |words: &[&str]| -> Vec<String> {
-        let made = release(words);
-        let pod = &object(&made, "Deployment", "tidegate")["spec"]["template"]["spec"];
-        let arguments = pod["containers"][0]["args"].as_array().unwrap();
-        arguments
-            .iter()
-            .map(|word| word.as_str().unwrap().to_owned())
-            .collect()
-    };
-    let has = |words: &[&str], argument: &str| {
-        let found = arguments(words);
-        assert!(
-            found.iter().any(|one| one == argument),
-            "{argument}: {found:?}"
-        );
-    };
-    has(&[], "--audit-only");
-    has(&[], "--tls-mode=own");
-    has(&[], "--tls-secret=tidegate/tidegate-tls");
-    has(&[], "--dns-name=tidegate.tidegate.svc");
-    has(
-        &["--set", "limits.maxConnections=5000000"],
-        "--max-connections=5000000",
-    );
-    has(&["--set", "listenAddress=::"], "--listen=[::]:8443");
-    has(&["--set", "policy.preset=none"], "--preset=none");
-    has(&["--set", "tls.mode=certManager"], "--tls-mode=injected");
-    let secret = ["--set", "tls.mode=secret,tls.secretName=mine"];
-    has(&secret, "--tls-mode=given");
-    has(&secret, "--tls-secret=tidegate/mine");
-    assert!(!arguments(&["--set", "auditOnly=false"]).contains(&"--audit-only".to_owned()));
-}
-
-#[test]
 fn what_selects_pods_does_not_change_with_the_version() {
     let stable =
         json!({"app.kubernetes.io/name": "tidegate", "app.kubernetes.io/instance": "tidegate"});
@@ -435,19 +219,6 @@ fn what_selects_pods_does_not_change_with_the_version() {
         spec("NetworkPolicy", "tidegate")["podSelector"]["matchLabels"],
         stable
     );
-}
-
-#[test]
-fn a_changed_policy_rolls_the_pods_and_another_change_of_values_does_not() {
-    let checksum = |words: &[&str]| {
-        let made = release(words);
-        object(&made, "Deployment", "tidegate")["spec"]["template"]["metadata"]["annotations"]
-            ["checksum/policy"]
-            .clone()
-    };
-    let plain = checksum(&[]);
-    assert_eq!(checksum(&["--set", "replicas=5"]), plain);
-    assert_ne!(checksum(&["--set", "policy.namespaces.shop=warn"]), plain);
 }
 
 #[test]
@@ -519,4 +290,62 @@ fn the_chart_is_of_the_version_of_the_program() {
         pod["containers"][0]["image"],
         format!("{repository}:{}", env!("CARGO_PKG_VERSION"))
     );
+}
+
+/// A copy of the chart with a definition of its own among the files.
+fn with_definition() -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    let status = Command::new("cp")
+        .arg("-R")
+        .arg(chart().join("."))
+        .arg(copy.path())
+        .status();
+    assert!(status.unwrap().success());
+    let folder = copy.path().join("crd-files");
+    std::fs::create_dir_all(&folder).unwrap();
+    let definition = json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "things.example.dev", "annotations": {"example.dev/kept": "yes"}},
+        "spec": {"group": "example.dev", "maximum": 3_000_000},
+    });
+    std::fs::write(folder.join("things.yaml"), definition.to_string()).unwrap();
+    copy
+}
+
+#[test]
+fn definitions_are_rendered_as_they_are_and_kept_unless_told_otherwise() {
+    let copy = with_definition();
+    let definition = |words: &[&str]| {
+        let mut all = vec!["template", "tidegate", copy.path().to_str().unwrap()];
+        all.extend(["--kube-version", KUBERNETES]);
+        all.extend(words);
+        let made = HELMS.map(|program| {
+            let output = helm(program, &all);
+            assert!(output.status.success(), "{program} {words:?}");
+            let made = objects(&String::from_utf8(output.stdout).unwrap());
+            let mut made = made.into_iter();
+            made.find(|object| object["metadata"]["name"] == "things.example.dev")
+        });
+        assert_eq!(made[0], made[1], "{words:?}");
+        made.into_iter().next().flatten()
+    };
+    let kept = definition(&[]).unwrap();
+    assert_eq!(
+        kept["spec"],
+        json!({"group": "example.dev", "maximum": 3_000_000})
+    );
+    assert_eq!(
+        kept["metadata"]["annotations"],
+        json!({"example.dev/kept": "yes", "helm.sh/resource-policy": "keep"})
+    );
+    assert_eq!(
+        kept["metadata"]["labels"]["app.kubernetes.io/part-of"],
+        "tidegate"
+    );
+    let loose = definition(&["--set", "crds.keep=false"]).unwrap();
+    assert_eq!(
+        loose["metadata"]["annotations"],
+        json!({"example.dev/kept": "yes"})
+    );
+    assert_eq!(definition(&["--set", "crds.install=false"]), None);
 }
