@@ -26,6 +26,8 @@ mod contact;
 pub mod crd;
 pub mod identity;
 pub mod namespaces;
+pub mod objects;
+pub mod pages;
 mod pods;
 pub mod policies;
 #[cfg(test)]
@@ -54,9 +56,7 @@ pub struct ConnectOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The kubeconfig file is missing, unreadable or lacks the context.
-    #[error(
-        "cannot use {source_name}: {error}; name another with --kubeconfig or --context, or use --standalone"
-    )]
+    #[error("cannot use {source_name}: {error}; name another with --kubeconfig or --context")]
     Kubeconfig {
         /// What was read.
         source_name: String,
@@ -64,9 +64,7 @@ pub enum ConnectError {
         error: kube::config::KubeconfigError,
     },
     /// The files of the pod's service account are missing or unreadable.
-    #[error(
-        "cannot use the pod's service account: {0}; mount its token, name a --kubeconfig, or use --standalone"
-    )]
+    #[error("cannot use the pod's service account: {0}; mount its token, or name a --kubeconfig")]
     InCluster(kube::config::InClusterError),
     /// The client could not be made of what was read.
     #[error("cannot make a client for the API server: {0}")]

@@ -73,7 +73,7 @@ pub struct Key {
 
 impl Key {
     /// The key of an object, if it has a name.
-    pub(super) fn of(kind: Kind, object: &Value) -> Option<Key> {
+    pub(in crate::cluster) fn of(kind: Kind, object: &Value) -> Option<Key> {
         let metadata = &object["metadata"];
         let text = |key: &str| metadata[key].as_str().unwrap_or_default().to_owned();
         let name = text("name");
@@ -127,7 +127,7 @@ pub struct Held {
 
 impl Held {
     /// Reads an object; `before` is what was held of it.
-    pub(super) fn read(key: Key, object: &Value, before: Option<Held>) -> Held {
+    pub(in crate::cluster) fn read(key: Key, object: &Value, before: Option<Held>) -> Held {
         let metadata = &object["metadata"];
         let text = |key: &str| metadata[key].as_str().unwrap_or_default().to_owned();
         let uid = text("uid");
