@@ -4,6 +4,7 @@ pub mod cluster;
 pub mod exception;
 pub mod preview;
 pub mod serve;
+pub mod upkeep;
 pub mod values;
 
 use std::path::PathBuf;

@@ -22,18 +22,30 @@ use tokio::time::{Instant, timeout_at};
 use crate::facts::{ExistingPods, Fact, Labels};
 use crate::server::Metrics;
 
+mod call;
+pub mod certificates;
 mod contact;
 pub mod crd;
+pub mod drift;
+pub mod events;
 pub mod identity;
+pub mod lease;
 pub mod namespaces;
+mod object_name;
 pub mod objects;
+mod one;
 pub mod pages;
 mod pods;
 pub mod policies;
+pub mod status;
 #[cfg(test)]
 mod tests;
 mod watch;
 mod wire;
+
+pub use self::call::{Api, Clock};
+pub use self::object_name::{ObjectName, is_object_name};
+pub use self::one::{Place, Seen};
 
 use self::namespaces::{LiveReads, NamespaceIndex, read_namespace};
 
@@ -75,6 +87,7 @@ pub enum ConnectError {
 /// [`Cluster::watch_namespaces`] in a task of its own.
 pub struct Cluster {
     client: Client,
+    api: Api,
     index: NamespaceIndex,
     live: Semaphore,
     reads: LiveReads,
@@ -98,6 +111,7 @@ impl Cluster {
     /// A cluster behind a client that is already there.
     pub fn with_client(client: Client) -> Self {
         Cluster {
+            api: Api::new(client.clone()),
             client,
             index: NamespaceIndex::default(),
             live: Semaphore::new(LIVE_READS),
@@ -105,9 +119,14 @@ impl Cluster {
         }
     }
 
+    /// For objects as JSON, beside the facts.
+    pub fn api(&self) -> &Api {
+        &self.api
+    }
+
     /// The client.
     pub fn client(&self) -> &Client {
-        &self.client
+        self.api.client()
     }
 
     /// The index of namespaces.

@@ -104,9 +104,14 @@ impl Store {
         self.revision.subscribe()
     }
 
-    /// Everything held, by kind, namespace and name.
-    pub fn held(&self) -> Vec<Held> {
-        self.state().held.values().cloned().collect()
+    /// Calls `each` with everything held, by kind, namespace and name.
+    pub fn each(&self, mut each: impl FnMut(&Held)) {
+        self.state().held.values().for_each(&mut each);
+    }
+
+    /// Whether an object is held.
+    pub fn holds(&self, key: &Key) -> bool {
+        self.state().held.contains_key(key)
     }
 
     /// Keeps everything in step with the API server, for ever.

@@ -26,7 +26,7 @@ pub struct Use {
 pub struct Usage(Mutex<Counts>);
 
 /// Counts by exception (`namespace/name`) and by policy.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Counts {
     /// How often each exception lowered a finding of an object.
     pub exceptions: HashMap<Arc<str>, Use>,
@@ -52,6 +52,30 @@ impl Usage {
     /// The counts so far; from now on they start again at nothing.
     pub fn take(&self) -> Counts {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Counts {
+    /// Whether nothing was counted.
+    pub fn is_empty(&self) -> bool {
+        self.exceptions.is_empty() && self.policies.is_empty()
+    }
+
+    /// Both counts together.
+    pub fn merge(&mut self, other: Counts) {
+        merge(&mut self.exceptions, other.exceptions);
+        merge(&mut self.policies, other.policies);
+    }
+}
+
+fn merge(counts: &mut HashMap<Arc<str>, Use>, others: HashMap<Arc<str>, Use>) {
+    for (id, other) in others {
+        if let Some(known) = counts.get_mut(&id) {
+            known.count += other.count;
+            known.last = known.last.max(other.last);
+        } else if counts.len() < MOST {
+            counts.insert(id, other);
+        }
     }
 }
 

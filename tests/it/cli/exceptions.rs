@@ -472,7 +472,7 @@ fn what_cannot_be_read_hides_no_exception() {
     let errors = stderr(&output);
     assert!(errors.contains("bad-policies/1-names.yaml"), "{errors}");
     assert!(
-        errors.contains("ControlException \"shop/legacy-agent\" is in"),
+        errors.contains("the name \"shop/legacy-agent\" is taken by the exception in"),
         "{errors}"
     );
 }
