@@ -49,6 +49,7 @@ pub use load::{Tally, during};
 pub use options::TidegateOptions;
 pub use pods::{compliant_pod, deployment, plain_pod};
 pub use process::Process;
+pub use setup::free_address;
 pub use tidegate::Tidegate;
 pub use webhook::TEMPLATE_RESOURCES;
 

@@ -6,6 +6,7 @@
     clippy::unwrap_used
 )]
 
+mod approval;
 mod audit_only;
 mod by_hand;
 mod denials;
@@ -13,6 +14,8 @@ mod exemptions;
 mod faults;
 mod fixtures;
 mod namespaces;
+mod people;
+mod preview;
 mod rollout;
 mod templates;
 mod updates;
