@@ -133,6 +133,7 @@ pub struct ControlSetup {
     /// Its mode; left out: that of the policy.
     pub mode: Option<Mode>,
     /// Its settings; `tidegate controls ID` lists them.
+    #[serde(default)]
     #[schemars(schema_with = "free_object")]
     pub settings: Option<Value>,
     /// Modes of single checks, by their ids.
@@ -413,7 +414,7 @@ fn ruled(mut definition: Value, rules: &Rules) -> Value {
 }
 
 /// `null` says that a field is optional in Rust, which `required` says already; an API server that
-/// drops `null` needs no `nullable`.
+/// drops `null` needs no `nullable`. Formats that OpenAPI does not know make the API server warn.
 fn tidied(mut definition: Value) -> Value {
     tidy(&mut definition);
     definition
@@ -423,6 +424,7 @@ fn tidy(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             fields.remove("nullable");
+            fields.retain(|key, value| key != "format" || *value != "uint16");
             drop_null(fields);
             fields.values_mut().for_each(tidy);
         }

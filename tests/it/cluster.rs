@@ -13,6 +13,7 @@ mod exemptions;
 mod faults;
 mod fixtures;
 mod namespaces;
+mod policies;
 mod rollout;
 mod templates;
 mod updates;
