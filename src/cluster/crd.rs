@@ -414,7 +414,8 @@ fn ruled(mut definition: Value, rules: &Rules) -> Value {
 }
 
 /// `null` says that a field is optional in Rust, which `required` says already; an API server that
-/// drops `null` needs no `nullable`. Formats that OpenAPI does not know make the API server warn.
+/// drops `null` needs no `nullable`. Formats that OpenAPI does not know make the API server warn. What
+/// serde fills in must not be filled in by the API server: an approver would write conditions.
 fn tidied(mut definition: Value) -> Value {
     tidy(&mut definition);
     definition
@@ -425,6 +426,7 @@ fn tidy(value: &mut Value) {
         Value::Object(fields) => {
             fields.remove("nullable");
             fields.retain(|key, value| key != "format" || *value != "uint16");
+            fields.retain(|key, value| key != "default" || (*value != json!([]) && *value != 0));
             drop_null(fields);
             fields.values_mut().for_each(tidy);
         }

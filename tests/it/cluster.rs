@@ -9,6 +9,7 @@
 mod audit_only;
 mod by_hand;
 mod denials;
+mod exceptions;
 mod exemptions;
 mod faults;
 mod fixtures;
