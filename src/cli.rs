@@ -1,6 +1,7 @@
 //! The command line: subcommands, options, and what `--help` says of them.
 
 pub mod cluster;
+pub mod doctor;
 pub mod exception;
 pub mod preview;
 pub mod serve;
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::control::Mode;
 
 pub use self::cluster::ConnectArgs;
+pub use self::doctor::DoctorArgs;
 pub use self::exception::ExceptionCommand;
 pub use self::preview::PreviewArgs;
 pub use self::serve::ServeArgs;
@@ -46,6 +48,8 @@ pub enum Command {
     Review(ReviewArgs),
     /// Say what enforcing would block in a cluster today, before it does
     Preview(PreviewArgs),
+    /// Compare the live installation with what was installed
+    Doctor(DoctorArgs),
     /// Show the catalogue: every control and check, settings and examples
     Controls(ControlsArgs),
     /// Validate policies, and show what they make of a namespace

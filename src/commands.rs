@@ -4,6 +4,7 @@ pub mod check;
 mod cluster;
 pub mod completions;
 pub mod controls;
+pub mod doctor;
 pub mod exception;
 pub mod input;
 pub mod manifest;
@@ -37,6 +38,7 @@ pub fn run(cli: &Cli) -> u8 {
         Command::Check(args) => check::run(args),
         Command::Review(args) => review::run(args),
         Command::Preview(args) => preview::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Controls(args) => controls::run(args),
         Command::Policy(PolicyCommand::Lint(args)) => policy::lint::run(args),
         Command::Policy(PolicyCommand::Show(args)) => policy::show::run(args),

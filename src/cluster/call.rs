@@ -19,7 +19,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 use tokio::time::timeout;
 
-use super::wire::code;
+use super::wire::{code, explain};
 
 /// How long one request may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -123,6 +123,24 @@ impl Api {
             Err(error) if code(&error) == Some(404) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// [`Api::get`] with the error in words.
+    ///
+    /// # Errors
+    /// In words: it may not be read, or the API server does not answer.
+    pub async fn read(&self, path: &str, name: &str) -> Result<Option<Value>, String> {
+        let read = self.get(path, name).await;
+        read.map_err(|error| format!("{name} cannot be read: {}", explain(&error)))
+    }
+
+    /// Sends one of the reviews that are answered and not stored.
+    ///
+    /// # Errors
+    /// In words.
+    pub async fn ask(&self, path: &str, review: &Value) -> Result<Value, String> {
+        let answer = self.create(path, review).await;
+        answer.map_err(|error| explain(&error))
     }
 
     /// Creates an object.

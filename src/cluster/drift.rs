@@ -37,18 +37,24 @@ pub fn read_installed(path: &Path) -> Result<Value, String> {
     std::fs::File::open(path)
         .and_then(|file| file.take(MAX_FILE).read_to_end(&mut bytes))
         .map_err(|error| failed(format!("cannot be read: {error}")))?;
-    let text = decode(bytes).map_err(|error| failed(error.to_string()))?;
+    installed_configuration(bytes).map_err(failed)
+}
+
+/// The configuration in a text as the chart rendered it.
+///
+/// # Errors
+/// In words: it cannot be read, or holds no such configuration.
+pub fn installed_configuration(bytes: Vec<u8>) -> Result<Value, String> {
+    let text = decode(bytes).map_err(|error| error.to_string())?;
     for document in parse(&text) {
-        let document = document.map_err(|error| failed(error.to_string()))?;
+        let document = document.map_err(|error| error.to_string())?;
         let kind = document.node.get("kind").and_then(|kind| kind.as_str());
         if kind == Some("ValidatingWebhookConfiguration") {
             let json = document.node.to_json();
-            return serde_json::from_str(&json).map_err(|error| failed(error.to_string()));
+            return serde_json::from_str(&json).map_err(|error| error.to_string());
         }
     }
-    Err(failed(
-        "holds no ValidatingWebhookConfiguration; it should be what the chart rendered".to_owned(),
-    ))
+    Err("holds no ValidatingWebhookConfiguration; it should be what the chart rendered".to_owned())
 }
 
 /// What the API server has of the groups and versions that the rules of `configuration` name.
