@@ -29,6 +29,7 @@ mod process;
 mod relay;
 mod setup;
 mod tidegate;
+mod upkeep;
 mod webhook;
 
 use std::fmt::Write as _;
@@ -50,6 +51,7 @@ pub use options::TidegateOptions;
 pub use pods::{compliant_pod, deployment, plain_pod};
 pub use process::Process;
 pub use tidegate::Tidegate;
+pub use upkeep::{Bundle, WEBHOOKS, secret_text};
 pub use webhook::TEMPLATE_RESOURCES;
 
 /// How long the bed may take to become ready; 13 s were seen beside much other work.

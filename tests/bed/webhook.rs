@@ -29,14 +29,14 @@ pub struct Registration<'a> {
     pub namespaces: Option<&'a Vec<String>>,
     /// `Fail` or `Ignore`.
     pub failure_policy: &'a str,
-    /// The authority of the server's certificate, PEM.
-    pub authority: &'a str,
+    /// The authority of the server's certificate, PEM; none where tidegate writes it.
+    pub authority: Option<&'a str>,
 }
 
 impl Registration<'_> {
     /// The configuration object.
     pub fn configuration(&self) -> Value {
-        json!({
+        let mut configuration = json!({
             "apiVersion": "admissionregistration.k8s.io/v1",
             "kind": "ValidatingWebhookConfiguration",
             "metadata": {"name": self.webhook},
@@ -47,7 +47,6 @@ impl Registration<'_> {
                     "service": {
                         "namespace": self.service_namespace, "name": "tidegate", "port": self.port, "path": "/validate",
                     },
-                    "caBundle": ByteString(self.authority.as_bytes().to_vec()),
                 },
                 "failurePolicy": self.failure_policy,
                 "matchPolicy": "Equivalent",
@@ -61,7 +60,12 @@ impl Registration<'_> {
                     rule("batch", &["jobs", "cronjobs"]),
                 ],
             }],
-        })
+        });
+        if let Some(authority) = self.authority {
+            configuration["webhooks"][0]["clientConfig"]["caBundle"] =
+                json!(ByteString(authority.as_bytes().to_vec()));
+        }
+        configuration
     }
 
     /// The system's namespaces and tidegate's own are left out by a label that the API server sets.

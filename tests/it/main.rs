@@ -20,3 +20,4 @@ mod definitions;
 mod engine;
 mod parity;
 mod server;
+mod upkeep;

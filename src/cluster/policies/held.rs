@@ -149,7 +149,8 @@ impl Held {
         };
         held.problems = problems;
         // The same object: another one of this name has nothing to do with the one that was good.
-        match before.filter(|before| before.uid == held.uid && before.in_force_generation.is_some()) {
+        match before.filter(|before| before.uid == held.uid && before.in_force_generation.is_some())
+        {
             Some(before) => {
                 held.policy = before.policy;
                 held.exception = before.exception;
@@ -176,7 +177,9 @@ impl Held {
         let node = node(object);
         match self.key.kind {
             Kind::Policy => {
-                self.policy = Some(Arc::new(control_policy(&node).map_err(|problems| problems.0)?));
+                self.policy = Some(Arc::new(
+                    control_policy(&node).map_err(|problems| problems.0)?,
+                ));
             }
             Kind::Exception => {
                 let exception = control_exception(&node).map_err(|problems| problems.0)?;
@@ -187,7 +190,10 @@ impl Held {
         self.in_force_spec = object["spec"].clone();
         self.text = format!(
             "{} {} {} {}",
-            self.uid, object["spec"], object["status"]["approval"], object["metadata"]["annotations"]
+            self.uid,
+            object["spec"],
+            object["status"]["approval"],
+            object["metadata"]["annotations"]
         );
         Ok(())
     }
@@ -274,7 +280,11 @@ impl Hasher for Fnv {
 /// Says loudly which policies somebody has opened.
 pub(super) fn say_open(policies: &Policies) {
     let now = OffsetDateTime::now_utc();
-    for policy in policies.list.iter().filter(|policy| policy.is_open(Some(now))) {
+    for policy in policies
+        .list
+        .iter()
+        .filter(|policy| policy.is_open(Some(now)))
+    {
         if let Some(opened) = &policy.opened {
             tracing::error!(
                 policy = %visible(&policy.name),
