@@ -362,6 +362,7 @@ impl Bed {
             "rules": [
                 {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "list", "watch"]},
                 {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
+                {"apiGroups": ["tidegate.dev"], "resources": ["controlpolicies", "controlexceptions"], "verbs": ["get", "list", "watch"]},
             ],
         });
         let binding = json!({

@@ -14,7 +14,7 @@ use super::trust::{Trusted, admit};
 use super::{Keeping, Settings};
 use crate::cluster::call::Clock;
 use crate::cluster::events::{EventType, Events, Notice, Reference};
-use crate::cluster::one::Seen;
+use crate::cluster::one::{NOT_YET, Seen};
 use crate::server::{Delivery, Metrics, ServingPem};
 
 /// A warning is repeated this often.

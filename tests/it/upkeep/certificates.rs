@@ -82,9 +82,11 @@ fn while_there_is_no_certificate_a_replica_is_unready_and_says_why() {
         .namespace("shop", &[])
         .start_unready();
     let name = tidegate.namespace("shop");
-    let (status, text) = tidegate.ops(0, "/readyz").unwrap();
-    assert_eq!(status, 503);
-    assert!(text.contains("certificate: there is no serving certificate yet: Secret tg-await/tidegate-tls does not exist"), "{text}");
+    let why = "certificate: there is no serving certificate yet: Secret tg-await/tidegate-tls does not exist";
+    within(SOON, "it says why", || {
+        let (status, text) = tidegate.ops(0, "/readyz").unwrap();
+        status == 503 && text.contains(why)
+    });
     assert_eq!(tidegate.ops(0, "/livez").unwrap().0, 200);
 
     let authority = Authority::new("given");
