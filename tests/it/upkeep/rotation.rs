@@ -46,7 +46,7 @@ fn a_thousand_rotations_at_two_hundred_calls_a_second_fail_no_handshake_and_no_c
         || rotate(&tidegate, &connecting, &name),
     );
     let took = start.elapsed();
-    println!(
+    eprintln!(
         "{ROTATIONS} rotations, {AUTHORITIES} of them with a new CA, in {took:?}: {} calls, {} a second, {} failed",
         tally.calls,
         tally.calls / took.as_secs(),
