@@ -45,7 +45,7 @@ mod wire;
 
 pub use self::call::{Api, Clock};
 pub use self::object_name::{ObjectName, is_object_name};
-pub use self::one::{Place, Seen};
+pub use self::one::{NOT_YET, Place, Seen};
 
 use self::namespaces::{LiveReads, NamespaceIndex, read_namespace};
 

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::call::Api;
 use super::certificates::{Bundle, Keeping, Lingering, Settings, bundle_of};
-use super::one::Seen;
+use super::one::{NOT_YET, Seen};
 use super::wire::explain;
 use crate::document::{decode, parse};
 use crate::drift::rules::{Discovered, GroupVersion, named, unknown};
@@ -163,12 +163,14 @@ impl DriftCheck {
         loop {
             let seen = self.webhook.borrow_and_update().clone();
             let expected = self.expected();
-            let found = match seen {
-                Seen::Unknown(why) => Err(why),
-                Seen::Missing => self.compare(None, expected.as_ref()).await,
-                Seen::Present(live) => self.compare(Some(&live), expected.as_ref()).await,
-            };
-            self.tell(found);
+            match seen {
+                Seen::Unknown(why) if why == NOT_YET => {}
+                Seen::Unknown(why) => self.tell(Err(why)),
+                Seen::Missing => self.tell(self.compare(None, expected.as_ref()).await),
+                Seen::Present(live) => {
+                    self.tell(self.compare(Some(&live), expected.as_ref()).await);
+                }
+            }
             let next = Instant::now() + EVERY;
             let changed = tokio::select! {
                 changed = self.webhook.changed() => changed,

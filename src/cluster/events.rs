@@ -144,7 +144,8 @@ impl EventWriter {
         let state = RandomState::new();
         let mut said: HashMap<u64, Instant> = HashMap::new();
         // The moment from which on an event is due; it may lie back by the burst.
-        let mut due = Instant::now();
+        let start = Instant::now();
+        let mut due = start.checked_sub(EVERY * BURST).unwrap_or(start);
         while let Some(notice) = self.waiting.recv().await {
             let now = Instant::now();
             let words = state.hash_one(&notice);
@@ -191,7 +192,7 @@ impl EventWriter {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
             "metadata": {
-                "generateName": format!("{}.", regarding.name),
+                "generateName": format!("{}-", regarding.name),
                 "namespace": namespace(regarding),
             },
             "eventTime": micro_time(),

@@ -22,6 +22,9 @@ const SILENCE: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 15);
 /// A watch that ends sooner is followed by a list and a pause.
 const SHORT: Duration = Duration::from_secs(5);
 
+/// Why an object is unknown at the start.
+pub const NOT_YET: &str = "it was not read yet";
+
 /// What is known of the object.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Seen {

@@ -20,8 +20,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 pub use self::labels::{BadRequest, Shed, VerdictLabel};
-pub use self::policies::{PolicyMetrics, Resources};
 pub(super) use self::labels::{ClientAuthFailure, HandshakeFailure};
+pub use self::policies::{PolicyMetrics, Resources};
 use self::table::{Durations, Table};
 pub use self::upkeep::{Rotation, UpkeepMetrics};
 use super::answer::Endpoint;

@@ -30,6 +30,7 @@ mod process;
 mod relay;
 mod setup;
 mod tidegate;
+mod upkeep;
 mod webhook;
 
 use std::fmt::Write as _;
@@ -52,6 +53,7 @@ pub use pods::{compliant_pod, deployment, plain_pod};
 pub use process::Process;
 pub use setup::free_address;
 pub use tidegate::Tidegate;
+pub use upkeep::{Bundle, WEBHOOKS, secret_text};
 pub use webhook::TEMPLATE_RESOURCES;
 
 /// How long the bed may take to become ready; 13 s were seen beside much other work.

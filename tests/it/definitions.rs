@@ -48,7 +48,9 @@ fn scalar(value: &Value) -> String {
     match value {
         Value::String(text)
             if !text.is_empty()
-                && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c))
+                && text
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c))
                 && text.starts_with(|c: char| c.is_ascii_alphabetic())
                 && !["true", "false", "null", "yes", "no", "on", "off", "y", "n"]
                     .contains(&text.to_lowercase().as_str()) =>
@@ -120,7 +122,8 @@ spec:
 /// Which properties `schema` names that `sample` lacks, and which keys `sample` has that no property
 /// and no map allows.
 fn differences(schema: &Value, sample: &Value, path: &str, found: &mut Vec<String>) {
-    if let (Some(properties), Some(fields)) = (schema["properties"].as_object(), sample.as_object()) {
+    if let (Some(properties), Some(fields)) = (schema["properties"].as_object(), sample.as_object())
+    {
         for (name, property) in properties {
             match fields.get(name) {
                 Some(value) => differences(property, value, &format!("{path}.{name}"), found),
@@ -136,7 +139,12 @@ fn differences(schema: &Value, sample: &Value, path: &str, found: &mut Vec<Strin
     }
     if schema["additionalProperties"].is_object() {
         for value in sample.as_object().unwrap().values() {
-            differences(&schema["additionalProperties"], value, &format!("{path}.*"), found);
+            differences(
+                &schema["additionalProperties"],
+                value,
+                &format!("{path}.*"),
+                found,
+            );
         }
     }
 }
@@ -158,7 +166,10 @@ fn the_schema_demands_no_more_than_the_parser() {
     ] {
         assert_eq!(demanding["required"], Value::Null, "{demanding}");
     }
-    assert!(!definition.to_string().contains("uint"), "a format that API servers do not know");
+    assert!(
+        !definition.to_string().contains("uint"),
+        "a format that API servers do not know"
+    );
 }
 
 #[test]
@@ -175,7 +186,8 @@ fn the_schema_and_the_parser_know_the_same_fields() {
         // `Exists` with an empty list is what an API server takes, too.
         assert_eq!(messages, None, "the parser refuses what the schema has");
         let sample: Value = serde_json::from_str(&node.to_json()).unwrap();
-        let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+        let schema =
+            &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
         let mut found = Vec::new();
         differences(schema, &sample["spec"], "spec", &mut found);
         assert!(found.is_empty(), "{file}: {}", found.join("\n"));

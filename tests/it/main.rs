@@ -22,3 +22,4 @@ mod engine;
 mod image;
 mod parity;
 mod server;
+mod upkeep;

@@ -87,7 +87,8 @@ fn tidy(value: &mut Value) {
         Value::Object(fields) => {
             fields.remove("nullable");
             // A format that API servers do not know: they warn of it.
-            let unsigned = |format: &Value| format.as_str().is_some_and(|text| text.starts_with("uint"));
+            let unsigned =
+                |format: &Value| format.as_str().is_some_and(|text| text.starts_with("uint"));
             if fields.get("format").is_some_and(unsigned) {
                 fields.remove("format");
             }
@@ -104,7 +105,10 @@ fn drop_null(fields: &mut Map<String, Value>) {
     if let Some(Value::Array(choices)) = fields.get_mut("enum") {
         choices.retain(|choice| !choice.is_null());
     }
-    if fields.get("required").is_some_and(|required| *required == json!([])) {
+    if fields
+        .get("required")
+        .is_some_and(|required| *required == json!([]))
+    {
         fields.remove("required");
     }
 }

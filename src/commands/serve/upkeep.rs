@@ -16,7 +16,7 @@ use crate::cluster::events::Events;
 use crate::cluster::lease::{Elector, Leadership};
 use crate::cluster::policies::Store;
 use crate::cluster::status::{Exchange, StatusWriter};
-use crate::cluster::{Cluster, Place, Seen};
+use crate::cluster::{Cluster, NOT_YET, Place, Seen};
 use crate::server::usage::Usage;
 use crate::server::{CertificateSource, Metrics, Readiness};
 
@@ -176,7 +176,7 @@ impl Starting<'_> {
 
     /// What is seen of an object; without one it stays unknown for ever.
     fn watch(&mut self, place: Option<Place>) -> watch::Receiver<Seen> {
-        let (sender, receiver) = watch::channel(Seen::Unknown("it was not read yet".to_owned()));
+        let (sender, receiver) = watch::channel(Seen::Unknown(NOT_YET.to_owned()));
         let api = self.cluster.api().clone();
         self.spawn(async move {
             match place {
