@@ -247,7 +247,7 @@ mod tests {
             (&fresh, UNSETTLED, 60, "settle"),
             (&fresh, UNSETTLED, 89, "settle"),
             (&fresh, UNSETTLED, 90, "leaf"),
-            (&held(1800, 1240, true, &[]), SETTLED, 1199, "leaf"),
+            (&held(1800, 1229, true, &[]), SETTLED, 1199, "leaf"),
             (&held(1800, 1270, true, &[]), SETTLED, 1200, "ca, leaf kept"),
             (&held(3000, 1270, false, &[1800]), UNSETTLED, 1200, "settle"),
             (&held(3000, 1270, false, &[1800]), SETTLED, 1200, "leaf"),
