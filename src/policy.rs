@@ -19,7 +19,7 @@ use time::OffsetDateTime;
 use crate::control::{Control, Mode, Rule};
 
 use break_glass::{BreakGlassRules, Opened};
-use exception::{ExceptionRules, Exceptions};
+use exception::{CLOCK_SKEW, ExceptionRules, Exceptions};
 use selection::{Place, Selection};
 
 /// The API group and version of the objects users write.
@@ -165,10 +165,13 @@ impl Policy {
         }
     }
 
-    /// Whether somebody opened it and that is not over at `now`: it then only records.
+    /// Whether somebody opened it and that is not over at `now`: it then only records. An end
+    /// further away than the policy allows never came past the guard and opens nothing.
     pub fn is_open(&self, now: Option<OffsetDateTime>) -> bool {
-        let until = self.opened.as_ref().map(|opened| opened.until);
-        now.zip(until).is_some_and(|(now, until)| now < until)
+        let rules = self.break_glass.as_ref().zip(self.opened.as_ref());
+        now.zip(rules).is_some_and(|(now, (rules, opened))| {
+            now < opened.until && opened.until - now <= rules.longest() + CLOCK_SKEW
+        })
     }
 
     /// Whether where it applies depends on labels of namespaces.

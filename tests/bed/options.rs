@@ -15,6 +15,8 @@ pub struct TidegateOptions<'a> {
     pub(super) failure_policy: &'static str,
     pub(super) replicas: usize,
     pub(super) relayed: bool,
+    pub(super) custom_resources: bool,
+    pub(super) timeout: u8,
 }
 
 impl<'a> TidegateOptions<'a> {
@@ -29,6 +31,8 @@ impl<'a> TidegateOptions<'a> {
             failure_policy: "Fail",
             replicas: 1,
             relayed: false,
+            custom_resources: false,
+            timeout: 3,
         }
     }
 
@@ -62,6 +66,20 @@ impl<'a> TidegateOptions<'a> {
     /// Lets tidegate judge every namespace but the system's and its own.
     pub fn every_namespace(mut self) -> Self {
         self.every_namespace = true;
+        self
+    }
+
+    /// Makes the definitions of tidegate's objects, and lets tidegate judge policies called `NAME-…`
+    /// and the exceptions of namespaces called so. A policy is in force in every tidegate of the
+    /// bed: it must include namespaces of this test alone.
+    pub fn custom_resources(mut self) -> Self {
+        self.custom_resources = true;
+        self
+    }
+
+    /// How many seconds the API server waits for an answer.
+    pub fn timeout(mut self, seconds: u8) -> Self {
+        self.timeout = seconds;
         self
     }
 
