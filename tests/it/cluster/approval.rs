@@ -8,15 +8,15 @@ use serde_json::{Value, json};
 use tidegate::cluster::{Cluster, ConnectOptions, objects};
 
 use super::people::{
-    code, exception, exceptions, grant, install_definitions, kubeconfig, report, stderr, stdout,
-    tidegate, tidegate_in,
+    code, exception, grant, kubeconfig, report, stderr, stdout, tidegate, tidegate_in,
 };
 use super::until;
+use crate::bed::definitions::exceptions;
 use crate::bed::{self, Bed, Call, Process};
 
 /// Those who may read and approve (alice), only read (carol), and ask (bob, who could approve too).
 fn set_up(bed: &Bed, namespace: &str) {
-    install_definitions(bed);
+    bed.install_definitions();
     bed.create_namespace(namespace, &[]);
     let read = json!({"apiGroups": ["tidegate.dev"], "resources": ["controlexceptions"], "verbs": ["get", "list"]});
     let approve = json!({"apiGroups": ["tidegate.dev"], "resources": ["controlexceptions/status"], "verbs": ["patch"]});
