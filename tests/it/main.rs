@@ -14,6 +14,7 @@ mod bed;
 mod admission;
 mod architecture;
 mod bad_input;
+mod chart;
 mod cli;
 mod cluster;
 mod engine;

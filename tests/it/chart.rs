@@ -1,0 +1,9 @@
+//! tidegate in a cluster that runs its pods (`bed::inside`).
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+
+mod stand_in;
