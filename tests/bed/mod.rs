@@ -28,6 +28,7 @@ mod options;
 mod pods;
 mod process;
 mod relay;
+mod scripted;
 mod setup;
 mod tidegate;
 mod webhook;
@@ -50,6 +51,7 @@ pub use load::{Tally, during};
 pub use options::TidegateOptions;
 pub use pods::{compliant_pod, deployment, plain_pod};
 pub use process::Process;
+pub use scripted::{Reply, Scripted};
 pub use tidegate::Tidegate;
 pub use webhook::TEMPLATE_RESOURCES;
 

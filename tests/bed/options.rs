@@ -101,6 +101,12 @@ impl<'a> TidegateOptions<'a> {
         self
     }
 
+    /// Registers the webhook only: nobody is at its address unless the test puts somebody there.
+    pub fn absent(mut self) -> Self {
+        self.replicas = 0;
+        self
+    }
+
     /// Registers the webhook, waits until it is in force, then starts tidegate and waits until it is
     /// ready. The first namespace must exist.
     pub fn start(self) -> Tidegate<'a> {

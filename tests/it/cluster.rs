@@ -7,6 +7,7 @@
 )]
 
 mod audit_only;
+mod audit_only_proof;
 mod by_hand;
 mod denials;
 mod exceptions;
@@ -18,6 +19,7 @@ mod policies;
 mod rollout;
 mod templates;
 mod updates;
+mod writes;
 
 use std::time::{Duration, Instant};
 

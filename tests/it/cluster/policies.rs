@@ -14,7 +14,7 @@ use crate::bed::{self, Answer, Bed, Call, Direct, Tidegate, compliant_pod, durin
 const SOON: Duration = Duration::from_secs(2);
 
 /// A policy of the test `test`, for its own namespaces alone.
-pub fn policy(test: &str, name: &str, control: &Value) -> Value {
+pub(super) fn policy(test: &str, name: &str, control: &Value) -> Value {
     json!({
         "apiVersion": "tidegate.dev/v1alpha1", "kind": "ControlPolicy",
         "metadata": {"name": format!("{test}-{name}")},
@@ -26,7 +26,7 @@ pub fn policy(test: &str, name: &str, control: &Value) -> Value {
 }
 
 /// A Pod that the level baseline does not admit.
-pub fn host_network_pod(name: &str) -> Value {
+pub(super) fn host_network_pod(name: &str) -> Value {
     let mut pod = compliant_pod(name);
     pod["spec"]["hostNetwork"] = json!(true);
     pod
