@@ -18,5 +18,6 @@ mod cli;
 mod cluster;
 mod definitions;
 mod engine;
+mod exceptions;
 mod parity;
 mod server;
