@@ -23,13 +23,18 @@ use crate::facts::{ExistingPods, Fact, Labels};
 use crate::server::Metrics;
 
 mod call;
+pub mod certificates;
 mod contact;
 pub mod crd;
+pub mod drift;
 pub mod events;
 pub mod identity;
 pub mod lease;
 pub mod namespaces;
-pub mod object_name;
+mod object_name;
+pub mod objects;
+mod one;
+pub mod pages;
 mod pods;
 pub mod policies;
 pub mod status;
@@ -38,7 +43,9 @@ mod tests;
 mod watch;
 mod wire;
 
-pub use self::object_name::ObjectName;
+pub use self::call::{Api, Clock};
+pub use self::object_name::{ObjectName, is_object_name};
+pub use self::one::{NOT_YET, Place, Seen};
 
 use self::namespaces::{LiveReads, NamespaceIndex, read_namespace};
 
@@ -61,9 +68,7 @@ pub struct ConnectOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The kubeconfig file is missing, unreadable or lacks the context.
-    #[error(
-        "cannot use {source_name}: {error}; name another with --kubeconfig or --context, or use --standalone"
-    )]
+    #[error("cannot use {source_name}: {error}; name another with --kubeconfig or --context")]
     Kubeconfig {
         /// What was read.
         source_name: String,
@@ -71,9 +76,7 @@ pub enum ConnectError {
         error: kube::config::KubeconfigError,
     },
     /// The files of the pod's service account are missing or unreadable.
-    #[error(
-        "cannot use the pod's service account: {0}; mount its token, name a --kubeconfig, or use --standalone"
-    )]
+    #[error("cannot use the pod's service account: {0}; mount its token, or name a --kubeconfig")]
     InCluster(kube::config::InClusterError),
     /// The client could not be made of what was read.
     #[error("cannot make a client for the API server: {0}")]
@@ -84,6 +87,7 @@ pub enum ConnectError {
 /// [`Cluster::watch_namespaces`] in a task of its own.
 pub struct Cluster {
     client: Client,
+    api: Api,
     index: NamespaceIndex,
     live: Semaphore,
     reads: LiveReads,
@@ -107,6 +111,7 @@ impl Cluster {
     /// A cluster behind a client that is already there.
     pub fn with_client(client: Client) -> Self {
         Cluster {
+            api: Api::new(client.clone()),
             client,
             index: NamespaceIndex::default(),
             live: Semaphore::new(LIVE_READS),
@@ -114,9 +119,14 @@ impl Cluster {
         }
     }
 
+    /// For objects as JSON, beside the facts.
+    pub fn api(&self) -> &Api {
+        &self.api
+    }
+
     /// The client.
     pub fn client(&self) -> &Client {
-        &self.client
+        self.api.client()
     }
 
     /// The index of namespaces.

@@ -8,6 +8,9 @@
 //!   files (check, review) ----------|                                                      v
 //!                                          AdmissionResponse <- report <- Verdict <- evaluate
 //!                                          audit line, metrics, text, JSON, SARIF, JUnit
+//!
+//! ControlPolicy, ControlException -> cluster::policies::Store -> Policies in force -> evaluate
+//!  (watched; files add to them)         last good version kept      swapped as a whole
 //! ```
 //!
 //! Every door (the webhook, `check`, `review`) enters at [`subject::Input`] and leaves with an
@@ -24,6 +27,9 @@
 //! | finding | a violation with its mode and policies |
 //! | mode | `off`, `audit` (record), `warn` (tell the client too), `enforce` (deny) |
 //! | policy | which controls apply where, in which mode, with which settings |
+//! | exception | a dated, owned, approved lowering of findings for named objects |
+//! | break-glass | a policy opened for a bounded time: it only records |
+//! | generation | the name of one state of policies and exceptions |
 //! | fact | something outside the object that a rule needs, such as a namespace's labels |
 //! | verdict | all findings of one subject and the answer that follows |
 //!
@@ -33,10 +39,12 @@
 //! test holds that. In reading order: [`json`] and [`objects`] (bytes to small borrowed structs),
 //! [`review`] (the envelope), [`subject`] (the object, read when first asked for), [`path`],
 //! [`control`] (what a control is), [`controls`] (the catalogue), [`policy`], [`facts`],
-//! [`evaluate`], [`report`], and [`document`] (YAML and JSON files as kubectl reads them).
+//! [`evaluate`], [`report`], [`document`] (YAML and JSON files as kubectl reads them), and [`drift`]
+//! (the webhook configuration compared with what was installed).
 //!
-//! The adapters are [`server`] (accept loop, TLS, limits, drain), [`cluster`] (the API server as a
-//! source of facts), [`cli`] and [`commands`] (one file a subcommand).
+//! The adapters are [`server`] (accept loop, TLS, limits, drain), [`cluster`] (the API server: facts,
+//! policies and exceptions, the Lease, status, certificates and the `caBundle`), [`cli`] and
+//! [`commands`] (one file a subcommand).
 //!
 //! # Invariants
 //!
@@ -45,7 +53,8 @@
 //! 2. Nothing unknown is allowed by accident: an unreadable object, a panic in a control (caught for
 //!    each), a missing fact each become a finding of the control they concern.
 //! 3. Audit-only never changes an outcome: the cap in [`policy::Policies`] is applied in one place.
-//! 4. Policies add up and the strictest mode wins.
+//! 4. Policies add up and the strictest mode wins; only an exception lowers, only while it is approved
+//!    as it stands, and only until it expires.
 //! 5. Every denial names control, check, field, what is wrong and how to fix it, one line a finding,
 //!    in at most 4 KiB.
 //! 6. Nothing is unbounded: bodies, bytes in flight, connections, lists, nesting, messages, warnings,
@@ -70,6 +79,7 @@ pub mod commands;
 pub mod control;
 pub mod controls;
 pub mod document;
+pub mod drift;
 pub mod evaluate;
 pub mod facts;
 pub mod json;

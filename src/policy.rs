@@ -200,4 +200,32 @@ impl Policies {
     pub fn with_exceptions(self, exceptions: Exceptions) -> Self {
         Policies { exceptions, ..self }
     }
+
+    /// The same policies with every `audit` and `warn` an `enforce`; what is off stays off.
+    #[must_use]
+    pub fn raised(&self) -> Self {
+        let list = self.list.iter().map(|policy| policy.raised().into());
+        Policies {
+            list: list.collect(),
+            ..self.clone()
+        }
+    }
+}
+
+impl Policy {
+    fn raised(&self) -> Policy {
+        let mut raised = self.clone();
+        let overrides = raised.overrides.iter_mut();
+        let overridden = overrides.flat_map(|part| part.controls.iter_mut());
+        let main = raised.controls.iter_mut().chain(&mut raised.fallbacks);
+        for setup in main.chain(overridden) {
+            let checks = setup.checks.iter_mut().map(|(_, mode)| mode);
+            for mode in setup.mode.iter_mut().chain(checks) {
+                if *mode != Mode::Off {
+                    *mode = Mode::Enforce;
+                }
+            }
+        }
+        raised
+    }
 }

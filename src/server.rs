@@ -49,10 +49,12 @@ mod throttle;
 mod tls;
 pub mod usage;
 
-pub use self::certificate::CertificateError;
+pub use self::certificate::{CertificateError, Delivery, ServingPem};
 pub use self::client_auth::{ClientAuth, ClientAuthMode};
 pub use self::limits::{DrainTimes, Limits};
-pub use self::metrics::{BadRequest, Metrics, PolicyMetrics, Resources, Shed, VerdictLabel};
+pub use self::metrics::{
+    BadRequest, Metrics, PolicyMetrics, Resources, Rotation, Shed, UpkeepMetrics, VerdictLabel,
+};
 pub use self::readiness::{Condition, Readiness, ReadinessReport};
 pub use self::tls::CertificateSource;
 
@@ -76,7 +78,7 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     /// `--ops-listen`: probes and metrics over HTTP. Port 0 takes a free one.
     pub ops_listen: SocketAddr,
-    /// `--tls-dir` or `--self-signed` with `--dns-name`.
+    /// `--tls-dir`, `--tls-secret`, or `--self-signed` with `--dns-name`.
     pub certificate: CertificateSource,
     /// `--client-auth`, `--client-ca`, `--client-names`.
     pub client_auth: ClientAuth,

@@ -6,17 +6,19 @@ use std::time::Duration;
 
 use clap::{ArgAction, ArgGroup, Args, ValueEnum};
 
+use super::upkeep::UpkeepArgs;
 use super::values;
 
 /// `tidegate serve`.
 #[derive(Args, Clone, Debug)]
 #[command(
     after_help = "Examples:\n  tidegate serve --tls-dir /etc/tidegate/tls\n  \
+tidegate serve --tls-secret tidegate/tidegate-tls --webhook tidegate --lease tidegate/tidegate --holder $POD_NAME\n  \
 tidegate serve --standalone --self-signed certs --listen 127.0.0.1:8443 --ops-listen 127.0.0.1:8080\n\n\
 Each flag is also an environment variable: --tls-dir is TIDEGATE_TLS_DIR. Where a flag may be given \
 more than once the variable takes a list with commas.\n\n\
 Exit codes: 0 stopped by SIGTERM or SIGINT after the drain, 1 it failed, 2 the call or a policy could not be read.",
-    group(ArgGroup::new("certificate").required(true).args(["tls_dir", "self_signed"]))
+    group(ArgGroup::new("certificate").required(true).args(["tls_dir", "tls_secret", "self_signed"]))
 )]
 pub struct ServeArgs {
     /// Where admission is served over TLS
@@ -197,6 +199,9 @@ pub struct ServeArgs {
         value_name = "NUMBER"
     )]
     pub max_connections: usize,
+    /// Certificates from a Secret, the webhook configuration, the Lease.
+    #[command(flatten)]
+    pub upkeep: UpkeepArgs,
 }
 
 /// What is asked of the clients of the admission port.

@@ -1,22 +1,30 @@
 //! One small request to the API server: its JSON answer within a time and a size, and the time the
 //! API server said it was.
 
+use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use http::Request;
-use http::header::DATE;
+use http::header::{ACCEPT, CONTENT_TYPE, DATE};
 use http_body_util::{BodyExt as _, Limited};
 use kube::Client;
+use kube::api::PostParams;
 use kube::client::Body;
+use kube::core::Request;
+use kube::core::params::GetParams;
 use kube::core::response::Status;
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 use tokio::time::timeout;
 
+use super::wire::{code, explain};
+
 /// How long one request may take.
-pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// Under which name our writes stand in `managedFields`.
+const MANAGER: &str = "tidegate";
 /// The largest answer read. No object in etcd is over 1.5 MiB.
 const MAX_ANSWER: usize = 8 << 20;
 
@@ -73,15 +81,117 @@ fn http_date(text: &str) -> Option<i64> {
     Some(date.unix_timestamp())
 }
 
-/// Sends `request` and reads the JSON it is answered with.
-pub(super) async fn call(
-    client: &Client,
-    clock: &Clock,
-    request: Request<Vec<u8>>,
-) -> Result<Value, kube::Error> {
-    match timeout(CALL_TIMEOUT, answer(client, clock, request)).await {
-        Ok(answered) => answered,
-        Err(_elapsed) => Err(failed(format!("no answer within {CALL_TIMEOUT:?}"))),
+/// A client for objects as JSON, whose clones share the API server's clock.
+#[derive(Clone)]
+pub struct Api {
+    client: Client,
+    clock: Arc<Clock>,
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Api").finish_non_exhaustive()
+    }
+}
+
+impl Api {
+    /// Nothing is sent yet.
+    pub fn new(client: Client) -> Self {
+        Api {
+            client,
+            clock: Arc::default(),
+        }
+    }
+
+    /// The client below.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The API server's clock.
+    pub fn clock(&self) -> &Arc<Clock> {
+        &self.clock
+    }
+
+    /// An object, or `None` where there is none. `path` is that of the list it is in.
+    pub(super) async fn get(&self, path: &str, name: &str) -> Result<Option<Value>, kube::Error> {
+        let request = Request::new(path)
+            .get(name, &GetParams::default())
+            .map_err(kube::Error::BuildRequest)?;
+        match self.call(request).await {
+            Ok(object) => Ok(Some(object)),
+            Err(error) if code(&error) == Some(404) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// [`Api::get`] with the error in words.
+    ///
+    /// # Errors
+    /// In words: it may not be read, or the API server does not answer.
+    pub async fn read(&self, path: &str, name: &str) -> Result<Option<Value>, String> {
+        let read = self.get(path, name).await;
+        read.map_err(|error| format!("{name} cannot be read: {}", explain(&error)))
+    }
+
+    /// Sends one of the reviews that are answered and not stored.
+    ///
+    /// # Errors
+    /// In words.
+    pub async fn ask(&self, path: &str, review: &Value) -> Result<Value, String> {
+        let answer = self.create(path, review).await;
+        answer.map_err(|error| explain(&error))
+    }
+
+    /// Creates an object.
+    pub(super) async fn create(&self, path: &str, object: &Value) -> Result<Value, kube::Error> {
+        let request = Request::new(path)
+            .create(&writing(), object.to_string().into_bytes())
+            .map_err(kube::Error::BuildRequest)?;
+        self.call(request).await
+    }
+
+    /// Replaces an object; with the resource version in it, only that version.
+    pub(super) async fn replace(
+        &self,
+        path: &str,
+        name: &str,
+        object: &Value,
+    ) -> Result<Value, kube::Error> {
+        let request = Request::new(path)
+            .replace(name, &writing(), object.to_string().into_bytes())
+            .map_err(kube::Error::BuildRequest)?;
+        self.call(request).await
+    }
+
+    /// Changes an object by a JSON patch (RFC 6902).
+    pub(super) async fn json_patch(
+        &self,
+        path: &str,
+        name: &str,
+        patch: &Value,
+    ) -> Result<Value, kube::Error> {
+        let request = http::Request::patch(format!("{path}/{name}?fieldManager={MANAGER}"))
+            .header(ACCEPT, "application/json")
+            .header(CONTENT_TYPE, "application/json-patch+json")
+            .body(patch.to_string().into_bytes())
+            .map_err(kube::Error::HttpError)?;
+        self.call(request).await
+    }
+
+    /// Sends `request` and reads the JSON it is answered with.
+    pub(super) async fn call(&self, request: http::Request<Vec<u8>>) -> Result<Value, kube::Error> {
+        match timeout(CALL_TIMEOUT, answer(&self.client, &self.clock, request)).await {
+            Ok(answered) => answered,
+            Err(_elapsed) => Err(failed(format!("no answer within {CALL_TIMEOUT:?}"))),
+        }
+    }
+}
+
+fn writing() -> PostParams {
+    PostParams {
+        field_manager: Some(MANAGER.to_owned()),
+        ..PostParams::default()
     }
 }
 
@@ -92,7 +202,7 @@ fn failed(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> kube::Err
 async fn answer(
     client: &Client,
     clock: &Clock,
-    request: Request<Vec<u8>>,
+    request: http::Request<Vec<u8>>,
 ) -> Result<Value, kube::Error> {
     let response = client.send(request.map(Body::from)).await?;
     let date = response.headers().get(DATE);

@@ -10,14 +10,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use kube::Client;
-use kube::api::PostParams;
-use kube::core::Request;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use super::call::{Clock, call, micro_time};
+use super::call::{Api, micro_time};
 use super::wire::explain;
 
 /// How long the same words about the same object are not repeated.
@@ -102,7 +99,7 @@ pub struct Events {
 
 impl Events {
     /// `instance` is this replica's name. The writer must be run in a task of its own.
-    pub fn new(client: Client, clock: Arc<Clock>, instance: String) -> (Self, EventWriter) {
+    pub fn new(api: Api, instance: String) -> (Self, EventWriter) {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let dropped = Arc::new(AtomicU64::new(0));
         let events = Events {
@@ -110,8 +107,7 @@ impl Events {
             dropped: Arc::clone(&dropped),
         };
         let writer = EventWriter {
-            client,
-            clock,
+            api,
             instance,
             waiting,
             dropped,
@@ -134,9 +130,9 @@ impl Events {
 }
 
 /// Writes what was said.
+#[derive(Debug)]
 pub struct EventWriter {
-    client: Client,
-    clock: Arc<Clock>,
+    api: Api,
     instance: String,
     waiting: mpsc::Receiver<Notice>,
     dropped: Arc<AtomicU64>,
@@ -148,7 +144,8 @@ impl EventWriter {
         let state = RandomState::new();
         let mut said: HashMap<u64, Instant> = HashMap::new();
         // The moment from which on an event is due; it may lie back by the burst.
-        let mut due = Instant::now();
+        let start = Instant::now();
+        let mut due = start.checked_sub(EVERY * BURST).unwrap_or(start);
         while let Some(notice) = self.waiting.recv().await {
             let now = Instant::now();
             let words = state.hash_one(&notice);
@@ -171,15 +168,9 @@ impl EventWriter {
     async fn write(&self, notice: &Notice) {
         let body = self.event(notice);
         let namespace = namespace(&notice.regarding);
-        let request = Request::new(format!("/apis/events.k8s.io/v1/namespaces/{namespace}/events"))
-            .create(&PostParams::default(), body.to_string().into_bytes());
-        let written = match request {
-            Ok(request) => call(&self.client, &self.clock, request)
-                .await
-                .map_err(|error| explain(&error)),
-            Err(error) => Err(error.to_string()),
-        };
-        if let Err(error) = written {
+        let path = format!("/apis/events.k8s.io/v1/namespaces/{namespace}/events");
+        if let Err(error) = self.api.create(&path, &body).await {
+            let error = explain(&error);
             self.dropped.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(%error, reason = notice.reason, "an Event could not be written");
         }
@@ -201,7 +192,7 @@ impl EventWriter {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
             "metadata": {
-                "generateName": format!("{}.", regarding.name),
+                "generateName": format!("{}-", regarding.name),
                 "namespace": namespace(regarding),
             },
             "eventTime": micro_time(),

@@ -14,17 +14,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use kube::Client;
-use kube::api::PostParams;
-use kube::core::Request;
-use kube::core::params::GetParams;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::ObjectName;
-use super::call::{Clock, call, micro_time};
+use super::call::{Api, micro_time};
 use super::wire::{code, explain};
 
 /// How long a Lease is good for without a renewal.
@@ -32,14 +28,29 @@ pub const DURATION: Duration = Duration::from_secs(15);
 /// How long before the end of the Lease its holder stops leading: the time that requests already
 /// sent may take.
 pub const MARGIN: Duration = Duration::from_secs(3);
-const RENEW_EVERY: Duration = Duration::from_secs(5);
-/// How often a replica that does not lead looks.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
-const RETRY: Duration = Duration::from_secs(1);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(4);
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(3);
 /// The longest duration of somebody else's Lease that is waited for.
 const LONGEST: Duration = Duration::from_mins(10);
+
+/// The times of the election.
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    duration: Duration,
+    margin: Duration,
+    renew_every: Duration,
+    /// How often a replica that does not lead looks.
+    look_every: Duration,
+    retry: Duration,
+}
+
+const TIMES: Times = Times {
+    duration: DURATION,
+    margin: MARGIN,
+    renew_every: Duration::from_secs(5),
+    look_every: Duration::from_secs(2),
+    retry: Duration::from_secs(1),
+};
 
 /// Whether this replica leads. Clones tell the same.
 #[derive(Clone, Debug)]
@@ -118,7 +129,8 @@ struct Record {
 }
 
 impl Record {
-    fn read(lease: &Value) -> Self {
+    /// A duration below `least` counts as that.
+    fn read(lease: &Value, least: Duration) -> Self {
         let spec = &lease["spec"];
         let text = |key: &str| spec[key].as_str().unwrap_or_default().to_owned();
         let seconds = spec["leaseDurationSeconds"].as_u64().unwrap_or_default();
@@ -126,7 +138,7 @@ impl Record {
             holder: text("holderIdentity"),
             renewed: text("renewTime"),
             transitions: spec["leaseTransitions"].as_i64().unwrap_or_default(),
-            duration: Duration::from_secs(seconds).clamp(DURATION, LONGEST),
+            duration: Duration::from_secs(seconds).clamp(least, LONGEST),
         }
     }
 }
@@ -144,11 +156,11 @@ enum Found {
 
 /// Takes part in the election on one Lease.
 pub struct Elector {
-    client: Client,
-    clock: Arc<Clock>,
+    api: Api,
     path: String,
     name: ObjectName,
     holder: String,
+    times: Times,
     leading: watch::Sender<Option<Instant>>,
     term: Arc<Term>,
     /// The record of somebody else as it was when first seen, and when that was.
@@ -161,26 +173,21 @@ pub struct Elector {
 
 impl Elector {
     /// `holder` is what stands in the Lease while this replica leads. Nothing is sent yet.
-    pub fn new(
-        client: Client,
-        clock: Arc<Clock>,
-        lease: ObjectName,
-        holder: String,
-    ) -> (Self, Leadership) {
+    pub fn new(api: Api, lease: ObjectName, holder: String) -> (Self, Leadership) {
         let term = Arc::new(Term {
             started: Instant::now(),
             until: AtomicU64::new(0),
         });
         let (leading, since) = watch::channel(None);
         let elector = Elector {
-            client,
-            clock,
+            api,
             path: format!(
                 "/apis/coordination.k8s.io/v1/namespaces/{}/leases",
                 lease.namespace
             ),
             name: lease,
             holder,
+            times: TIMES,
             leading,
             term: Arc::clone(&term),
             seen: None,
@@ -224,14 +231,15 @@ impl Elector {
         };
         match found {
             Ok(Found::Ours(sent)) => {
-                self.term.set(Some(sent + DURATION - MARGIN));
+                self.term
+                    .set(Some(sent + self.times.duration - self.times.margin));
                 self.said.clear();
                 if !leading {
                     tracing::info!(lease = %self.name, holder = %self.holder, "leading");
                     self.seen = None;
                     self.leading.send_replace(Some(Instant::now()));
                 }
-                RENEW_EVERY
+                self.times.renew_every
             }
             Ok(Found::Theirs(until)) => {
                 if leading {
@@ -240,12 +248,12 @@ impl Elector {
                 self.said.clear();
                 until
                     .saturating_duration_since(Instant::now())
-                    .clamp(Duration::from_millis(10), LOOK_EVERY)
+                    .clamp(Duration::from_millis(10), self.times.look_every)
             }
             Ok(Found::Conflict) => Duration::from_millis(50),
             Err(why) => {
                 self.say(why);
-                RETRY
+                self.times.retry
             }
         }
     }
@@ -259,19 +267,11 @@ impl Elector {
                 written => return Ok(written),
             }
         }
-        let request = Request::new(&self.path)
-            .get(&self.name.name, &GetParams::default())
-            .map_err(|error| error.to_string())?;
-        let lease = match call(&self.client, &self.clock, request).await {
-            Ok(lease) => lease,
-            Err(error) if code(&error) == Some(404) => {
-                return Err("it does not exist; the chart makes it, so is the release installed in \
-                            full?"
-                    .to_owned());
-            }
-            Err(error) => return Err(explain(&error)),
-        };
-        let record = Record::read(&lease);
+        let lease = self.api.get(&self.path, &self.name.name).await;
+        let lease = lease
+            .map_err(|error| explain(&error))?
+            .ok_or("it does not exist; the chart makes it: is the release installed in full?")?;
+        let record = Record::read(&lease, self.times.duration);
         if self.still_ours(&lease) {
             // Something else in the object was changed.
             let acquired = lease["spec"]["acquireTime"].clone();
@@ -315,7 +315,7 @@ impl Elector {
     async fn write(&mut self, mut lease: Value, acquired: Value) -> Result<Found, String> {
         let spec = &mut lease["spec"];
         spec["holderIdentity"] = json!(self.holder);
-        spec["leaseDurationSeconds"] = json!(DURATION.as_secs());
+        spec["leaseDurationSeconds"] = json!(self.times.duration.as_secs());
         spec["acquireTime"] = acquired;
         spec["renewTime"] = json!(micro_time());
         // Kept before the answer is there: when it does not come we may hold the Lease all the same.
@@ -332,14 +332,7 @@ impl Elector {
     }
 
     async fn put(&self, lease: &Value) -> Result<Value, kube::Error> {
-        let request = Request::new(&self.path)
-            .replace(
-                &self.name.name,
-                &PostParams::default(),
-                lease.to_string().into_bytes(),
-            )
-            .map_err(kube::Error::BuildRequest)?;
-        call(&self.client, &self.clock, request).await
+        self.api.replace(&self.path, &self.name.name, lease).await
     }
 
     fn lose(&mut self, why: &str) {
@@ -376,13 +369,10 @@ impl Elector {
     async fn give_back(&mut self) -> Result<(), kube::Error> {
         loop {
             // Read anew: a renewal that was cut off may have been written.
-            let request = Request::new(&self.path)
-                .get(&self.name.name, &GetParams::default())
-                .map_err(kube::Error::BuildRequest)?;
-            let mut lease = call(&self.client, &self.clock, request).await?;
-            if !self.still_ours(&lease) {
+            let lease = self.api.get(&self.path, &self.name.name).await?;
+            let Some(mut lease) = lease.filter(|lease| self.still_ours(lease)) else {
                 return Ok(());
-            }
+            };
             lease["spec"]["holderIdentity"] = json!("");
             lease["spec"]["renewTime"] = json!(micro_time());
             match self.put(&lease).await {

@@ -257,7 +257,10 @@ impl Store {
         let state = self.state();
         let mut policies: Vec<Arc<Policy>> = self.base.list.clone();
         policies.extend(state.held.values().filter_map(|held| held.policy.clone()));
-        let exceptions = state.held.values().filter_map(|held| held.exception.clone());
+        let exceptions = state
+            .held
+            .values()
+            .filter_map(|held| held.exception.clone());
         let exceptions = exceptions.chain(self.base.exceptions.iter().cloned());
         let exceptions: Vec<Arc<Exception>> = exceptions.collect();
         let mut next = Policies::new(policies, self.base.cap)
@@ -318,7 +321,10 @@ impl Sink for Side<'_> {
         for object in &objects {
             self.take(&mut state, object);
         }
-        let first = !state.synced.get(self.kind as usize).is_some_and(|synced| *synced);
+        let first = !state
+            .synced
+            .get(self.kind as usize)
+            .is_some_and(|synced| *synced);
         self.synced(&mut state);
         drop(state);
         self.store.set_missing(self.kind, false);
@@ -369,9 +375,10 @@ async fn is_served(client: &Client, kind: Kind) -> Result<bool, String> {
     struct Metadata {
         deletion_timestamp: Option<String>,
     }
-    let request = kube::core::Request::new("/apis/apiextensions.k8s.io/v1/customresourcedefinitions")
-        .get(kind.definition(), &kube::core::params::GetParams::default())
-        .map_err(|error| error.to_string())?;
+    let request =
+        kube::core::Request::new("/apis/apiextensions.k8s.io/v1/customresourcedefinitions")
+            .get(kind.definition(), &kube::core::params::GetParams::default())
+            .map_err(|error| error.to_string())?;
     match client.request::<Definition>(request).await {
         Ok(definition) => Ok(definition.metadata.deletion_timestamp.is_none()),
         Err(error) if code(&error) == Some(404) => Ok(false),

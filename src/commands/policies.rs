@@ -102,7 +102,18 @@ impl PolicyError {
             field: "metadata.name".into(),
             ..PolicyError::whole(
                 source,
-                format!("{} is in {} already", written.title(), place(first)),
+                match written {
+                    Written::Policy(policy) => format!(
+                        "the name {:?} is taken by the policy in {}",
+                        policy.name,
+                        place(first)
+                    ),
+                    Written::Exception(exception) => format!(
+                        "the name {:?} is taken by the exception in {}",
+                        exception.id,
+                        place(first)
+                    ),
+                },
             )
         }
     }

@@ -5,8 +5,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::task::JoinSet;
-
 use crate::cli::PolicyArgs;
 use crate::cli::ServeArgs;
 use crate::cli::serve::{ClientAuthArg, LogFormat};
@@ -20,8 +18,11 @@ use crate::server::{
     ServerConfig,
 };
 
+use self::upkeep::Upkeep;
 use super::policies::Loaded;
 use super::{input, output};
+
+pub mod upkeep;
 
 /// Serves until SIGTERM. What cannot be read is said before anything listens.
 ///
@@ -79,36 +80,57 @@ fn declared(paths: &[PathBuf]) -> Option<Declared> {
 async fn serve(args: &ServeArgs, loaded: Loaded, declared: Declared) -> Result<(), String> {
     let metrics = Arc::new(Metrics::new());
     let readiness = Arc::new(Readiness::default());
-    let mut tasks = JoinSet::new();
     let texts = loaded.objects.iter().map(|object| object.node.to_json());
     let text: Vec<String> = texts.chain([args.audit_only.to_string()]).collect();
     let store = Arc::new(Store::new(loaded.policies, text.join("\n")));
-    let admission = if args.standalone {
-        let facts = FactSource::Declared(declared);
-        Admission::new(store.in_force(), facts, Arc::clone(&metrics))
-    } else {
-        let cluster = Arc::new(connect(args).await?);
-        let observed = Arc::clone(&cluster);
-        readiness.add("namespaces", move || observed.condition());
-        let observed = Arc::clone(&store);
-        readiness.add("policies", move || observed.condition());
-        let reported = Arc::clone(&cluster);
-        metrics.before_scrape(move |metrics| reported.report(metrics));
-        let facts = FactSource::Cluster(Arc::clone(&cluster));
-        let admission = Admission::new(store.in_force(), facts, Arc::clone(&metrics));
-        let watched = Arc::clone(&cluster);
-        tasks.spawn(async move { watched.watch_namespaces().await });
-        let (watched, kept) = (Arc::clone(&cluster), Arc::clone(&store));
-        tasks.spawn(async move { kept.run(watched.client()).await });
-        let own_user = admission.own_user();
-        tasks.spawn(async move { identity::learn(cluster.client(), &own_user).await });
-        admission
-    };
     let reported = Arc::clone(&store);
     metrics.before_scrape(move |metrics| reported.report(metrics.policies()));
-    let served = server::serve(config(args), metrics, readiness, admission, announce).await;
-    drop(tasks);
+    let mut config = config(args);
+    let (admission, upkeep) = if args.standalone {
+        let facts = FactSource::Declared(declared);
+        let admission = Admission::new(store.in_force(), facts, Arc::clone(&metrics));
+        (admission, None)
+    } else {
+        let (admission, mut upkeep) = in_cluster(args, &store, &metrics, &readiness).await?;
+        if let Some(certificate) = upkeep.certificate.take() {
+            config.certificate = certificate;
+        }
+        (admission, Some(upkeep))
+    };
+    let served = server::serve(config, metrics, readiness, admission, announce).await;
+    if let Some(upkeep) = upkeep {
+        upkeep.stop().await;
+    }
     served.map_err(|error| error.to_string())
+}
+
+/// The service with an API server behind it, and everything that keeps in step with that.
+async fn in_cluster(
+    args: &ServeArgs,
+    store: &Arc<Store>,
+    metrics: &Arc<Metrics>,
+    readiness: &Readiness,
+) -> Result<(Admission, Upkeep), String> {
+    let cluster = Arc::new(connect(args).await?);
+    let facts = FactSource::Cluster(Arc::clone(&cluster));
+    let admission = Admission::new(store.in_force(), facts, Arc::clone(metrics));
+    let mut upkeep = Upkeep::start(args, &cluster, metrics, readiness)?;
+    upkeep.write_statuses(args, &cluster, store, admission.usage());
+
+    let observed = Arc::clone(&cluster);
+    readiness.add("namespaces", move || observed.condition());
+    let observed = Arc::clone(store);
+    readiness.add("policies", move || observed.condition());
+    let reported = Arc::clone(&cluster);
+    metrics.before_scrape(move |metrics| reported.report(metrics));
+
+    let watched = Arc::clone(&cluster);
+    upkeep.spawn(async move { watched.watch_namespaces().await });
+    let (watched, kept) = (Arc::clone(&cluster), Arc::clone(store));
+    upkeep.spawn(async move { kept.run(watched.client()).await });
+    let own_user = admission.own_user();
+    upkeep.spawn(async move { identity::learn(cluster.client(), &own_user).await });
+    Ok((admission, upkeep))
 }
 
 async fn connect(args: &ServeArgs) -> Result<Cluster, String> {
@@ -118,7 +140,7 @@ async fn connect(args: &ServeArgs) -> Result<Cluster, String> {
     };
     Cluster::connect(&options)
         .await
-        .map_err(|error| error.to_string())
+        .map_err(|error| format!("{error}, or use --standalone"))
 }
 
 fn announce(admission: SocketAddr, ops: SocketAddr) {

@@ -97,9 +97,8 @@ pub(super) fn read_opened(
             reason: reason.to_owned(),
         }),
         None => {
-            let message = format!(
-                "annotate {REASON} too: why, in at least {SHORTEST_REASON} characters"
-            );
+            let message =
+                format!("annotate {REASON} too: why, in at least {SHORTEST_REASON} characters");
             problems.add(either, message);
             None
         }

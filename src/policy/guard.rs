@@ -129,10 +129,7 @@ impl Guard<'_> {
 }
 
 fn read(object: Option<Raw<'_>>) -> Result<Node, String> {
-    object.map_or_else(
-        || Err("the request holds no object".to_owned()),
-        parse,
-    )
+    object.map_or_else(|| Err("the request holds no object".to_owned()), parse)
 }
 
 fn parse(object: Raw<'_>) -> Result<Node, String> {
@@ -154,7 +151,9 @@ impl Write<'_, '_> {
 
     fn is_in(&self, groups: &[String]) -> bool {
         let own = &self.request.user_info.groups;
-        groups.iter().any(|group| own.iter().any(|own| **own == **group))
+        groups
+            .iter()
+            .any(|group| own.iter().any(|own| **own == **group))
     }
 
     fn find(&mut self, check: &'static Check, path: &str, message: impl Into<String>) {

@@ -96,10 +96,7 @@ fn read(root: &Cursor<'_>, problems: &mut Problems) -> Option<Policy> {
     })
 }
 
-fn read_exception_rules(
-    rules: Option<&Cursor<'_>>,
-    problems: &mut Problems,
-) -> ExceptionRules {
+fn read_exception_rules(rules: Option<&Cursor<'_>>, problems: &mut Problems) -> ExceptionRules {
     let mut read = ExceptionRules::default();
     let Some(rules) = rules else {
         return read;

@@ -173,12 +173,7 @@ impl<'n> Cursor<'n> {
     }
 
     /// A whole number between `least` and `most`.
-    pub fn number_within(
-        &self,
-        least: u16,
-        most: u16,
-        problems: &mut Problems,
-    ) -> Option<u16> {
+    pub fn number_within(&self, least: u16, most: u16, problems: &mut Problems) -> Option<u16> {
         let number = self.whole_number(problems)?;
         let within = u16::try_from(number)
             .ok()

@@ -12,6 +12,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
+use tokio::sync::watch;
 
 /// The largest PEM file read.
 const MAX_FILE: u64 = 1 << 20;
@@ -43,6 +44,9 @@ pub enum CertificateError {
         /// What went wrong.
         problem: String,
     },
+    /// There is none yet.
+    #[error("there is no serving certificate yet: {0}")]
+    Awaited(String),
     /// TLS cannot be set up with these files.
     #[error("cannot set up TLS: {0}")]
     Setup(#[from] rustls::Error),
@@ -61,6 +65,67 @@ pub(super) struct Files {
     pub(super) certificate: PathBuf,
     pub(super) key: PathBuf,
     pub(super) client_ca: Option<PathBuf>,
+}
+
+/// A serving certificate and its key, both PEM, from elsewhere than files.
+#[derive(Clone, Eq, PartialEq)]
+pub struct ServingPem {
+    /// The certificate, then those between it and its CA.
+    pub certificate: Vec<u8>,
+    /// The key.
+    pub key: Vec<u8>,
+}
+
+impl std::fmt::Debug for ServingPem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServingPem").finish_non_exhaustive()
+    }
+}
+
+/// What was last delivered to a [`super::CertificateSource::Delivered`].
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Delivery {
+    /// Nothing yet, and why.
+    Awaited(String),
+    /// A pair to be served, once it has been judged as one from files is.
+    Pem(ServingPem),
+}
+
+/// Where contents come from; the paths are names in messages in any case.
+#[derive(Clone, Debug)]
+pub(super) enum Origin {
+    /// The files themselves.
+    Files,
+    /// A channel; only the client CA is a file.
+    Channel(watch::Receiver<Delivery>),
+}
+
+impl Origin {
+    /// Reads what is there now.
+    pub(super) fn read(&self, files: &Files) -> Result<Contents, CertificateError> {
+        let Origin::Channel(deliveries) = self else {
+            return files.read();
+        };
+        let pem = match &*deliveries.borrow() {
+            Delivery::Pem(pem) => pem.clone(),
+            Delivery::Awaited(why) => return Err(CertificateError::Awaited(why.clone())),
+        };
+        Ok(Contents {
+            certificate: pem.certificate,
+            key: pem.key,
+            client_ca: files.client_ca.as_deref().map(read_file).transpose()?,
+        })
+    }
+
+    /// Resolves at the next delivery; never for files, which are looked at from time to time.
+    pub(super) async fn changed(&mut self) {
+        if let Origin::Channel(deliveries) = self
+            && deliveries.changed().await.is_ok()
+        {
+            return;
+        }
+        std::future::pending().await
+    }
 }
 
 /// What the files hold, byte for byte: that is what changes are told by, since the links of a
@@ -106,6 +171,8 @@ impl Files {
 pub(super) struct Serving {
     pub(super) certified: CertifiedKey,
     /// Seconds since 1970.
+    pub(super) not_before: i64,
+    /// Seconds since 1970.
     pub(super) not_after: i64,
 }
 
@@ -120,7 +187,8 @@ impl Contents {
         let leaf = chain
             .first()
             .ok_or_else(|| content(&files.certificate, "holds no certificate"))?;
-        let not_after = expiry(leaf).map_err(|problem| content(&files.certificate, problem))?;
+        let (not_before, not_after) =
+            validity(leaf).map_err(|problem| content(&files.certificate, problem))?;
         if not_after <= unix_now() {
             return Err(content(&files.certificate, "the certificate has expired"));
         }
@@ -138,6 +206,7 @@ impl Contents {
         })?;
         Ok(Serving {
             certified,
+            not_before,
             not_after,
         })
     }
@@ -172,11 +241,15 @@ pub(super) fn certificates(
         .map_err(|error| content(path, format!("is not PEM: {error}")))
 }
 
-/// When a certificate expires, in seconds since 1970.
-pub(super) fn expiry(certificate: &CertificateDer<'_>) -> Result<i64, String> {
+/// From when until when a certificate is valid, in seconds since 1970.
+fn validity(certificate: &CertificateDer<'_>) -> Result<(i64, i64), String> {
     let (_, parsed) = x509_parser::parse_x509_certificate(certificate)
         .map_err(|error| format!("is no X.509 certificate: {error}"))?;
-    Ok(parsed.validity().not_after.timestamp())
+    let validity = parsed.validity();
+    Ok((
+        validity.not_before.timestamp(),
+        validity.not_after.timestamp(),
+    ))
 }
 
 pub(super) fn unix_now() -> i64 {

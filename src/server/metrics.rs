@@ -5,6 +5,7 @@ mod help;
 mod labels;
 mod policies;
 mod table;
+mod upkeep;
 
 use std::fmt;
 use std::sync::Mutex;
@@ -19,9 +20,10 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 pub use self::labels::{BadRequest, Shed, VerdictLabel};
-pub use self::policies::{PolicyMetrics, Resources};
 pub(super) use self::labels::{ClientAuthFailure, HandshakeFailure};
+pub use self::policies::{PolicyMetrics, Resources};
 use self::table::{Durations, Table};
+pub use self::upkeep::{Rotation, UpkeepMetrics};
 use super::answer::Endpoint;
 use crate::control::Finding;
 
@@ -73,6 +75,7 @@ pub struct Metrics {
     namespace_index_age: Gauge,
     namespace_live_reads: Table,
     policies: PolicyMetrics,
+    upkeep: UpkeepMetrics,
 }
 
 impl fmt::Debug for Metrics {
@@ -95,6 +98,7 @@ impl Metrics {
         metrics.register_traffic(&mut registry);
         metrics.register_state(&mut registry);
         metrics.policies.register(&mut registry);
+        metrics.upkeep.register(&mut registry);
         metrics.registry = registry;
         metrics
     }
@@ -148,7 +152,13 @@ impl Metrics {
             namespace_index_age: Gauge::default(),
             namespace_live_reads: Table::one(&["outcome"], &["found", "not_found", "failed"]),
             policies: PolicyMetrics::default(),
+            upkeep: UpkeepMetrics::new(),
         }
+    }
+
+    /// Those about certificates, the Lease and the webhook configuration.
+    pub fn upkeep(&self) -> &UpkeepMetrics {
+        &self.upkeep
     }
 
     /// Runs `hook` before every scrape, to set gauges that are only known then.

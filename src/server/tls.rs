@@ -4,17 +4,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use rustls::ServerConfig as TlsConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::NoServerSessionStorage;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::SingleCertAndKey;
 use rustls::version::{TLS12, TLS13};
+use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_rustls::TlsAcceptor;
 
-use super::certificate::{CertificateError, Contents, Files, Serving, unix_now};
+use super::certificate::{CertificateError, Contents, Delivery, Files, Origin, Serving, unix_now};
 use super::client_auth::{Auditor, ClientAuth, ClientAuthMode, verifier};
 use super::metrics::Metrics;
 use super::self_signed;
@@ -23,7 +24,7 @@ use super::self_signed;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Where the serving certificate comes from.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum CertificateSource {
     /// `--tls-dir`: `tls.crt` and `tls.key`, looked at every second and compared by content.
     TlsDir(PathBuf),
@@ -33,6 +34,14 @@ pub enum CertificateSource {
         dir: PathBuf,
         /// DNS names and IP addresses the certificate is for.
         names: Vec<String>,
+    },
+    /// `--tls-secret`: delivered by whoever watches the Secret. There may be none at the start; then
+    /// handshakes are refused until one comes.
+    Delivered {
+        /// What it is, for messages: `Secret tidegate/tidegate-tls`.
+        from: String,
+        /// Each is judged at once.
+        deliveries: watch::Receiver<Delivery>,
     },
 }
 
@@ -49,9 +58,11 @@ struct Current {
 /// The TLS side of the admission port.
 pub(super) struct Tls {
     provider: Arc<CryptoProvider>,
+    origin: Origin,
     files: Files,
     auth: ClientAuth,
-    current: ArcSwap<Current>,
+    /// None until there is a first certificate, which only a delivered one may be waited for.
+    current: ArcSwapOption<Current>,
 }
 
 /// A TLS acceptor for one connection, and the auditor that goes with it in mode `audit`.
@@ -73,17 +84,20 @@ fn provider() -> CryptoProvider {
 }
 
 impl Tls {
-    /// Reads the files; a certificate that cannot be served is an error here.
+    /// Reads the certificate; one that cannot be served is an error here, unless it is delivered.
     pub(super) fn new(
         source: &CertificateSource,
         auth: &ClientAuth,
     ) -> Result<Self, CertificateError> {
         let provider = Arc::new(provider());
-        let dir = match source {
-            CertificateSource::TlsDir(dir) => dir,
+        let (origin, dir) = match source {
+            CertificateSource::TlsDir(dir) => (Origin::Files, dir.clone()),
             CertificateSource::SelfSigned { dir, names } => {
                 self_signed::ensure(dir, names, &provider)?;
-                dir
+                (Origin::Files, dir.clone())
+            }
+            CertificateSource::Delivered { from, deliveries } => {
+                (Origin::Channel(deliveries.clone()), PathBuf::from(from))
             }
         };
         let files = Files {
@@ -91,19 +105,32 @@ impl Tls {
             key: dir.join("tls.key"),
             client_ca: auth.ca.clone(),
         };
-        let contents = files.read()?;
-        let current = build(&contents, &files, auth, &provider, 0)?;
+        let current = origin
+            .read(&files)
+            .and_then(|contents| build(&contents, &files, auth, &provider, 0));
+        let current = match (current, &origin) {
+            (Ok(current), _) => Some(Arc::new(current)),
+            (Err(error), Origin::Files) => return Err(error),
+            (Err(error), Origin::Channel(_)) => {
+                tracing::info!(%error, "TLS begins when there is a certificate");
+                None
+            }
+        };
         Ok(Tls {
             provider,
+            origin,
             files,
             auth: auth.clone(),
-            current: ArcSwap::from_pointee(current),
+            current: ArcSwapOption::new(current),
         })
     }
 
     /// What to accept the next connection with.
     pub(super) fn acceptor(&self) -> Result<Acceptor, CertificateError> {
         let current = self.current.load();
+        let Some(current) = &*current else {
+            return Err(CertificateError::Awaited(self.awaited()));
+        };
         let (config, auditor) = match (self.auth.mode, &current.verifier) {
             (ClientAuthMode::Audit, Some(inner)) => {
                 let auditor = Arc::new(Auditor::new(Arc::clone(inner)));
@@ -125,30 +152,59 @@ impl Tls {
     }
 
     pub(super) fn generation(&self) -> u64 {
-        self.current.load().generation
+        self.current
+            .load()
+            .as_ref()
+            .map_or(0, |current| current.generation)
+    }
+
+    /// Why there is no certificate.
+    fn awaited(&self) -> String {
+        match self.origin.read(&self.files) {
+            Err(CertificateError::Awaited(why)) => why,
+            Err(error) => error.to_string(),
+            Ok(_) => "it is being read".to_owned(),
+        }
     }
 
     /// Whether the certificate in use is still valid, in words.
     pub(super) fn condition(&self) -> Result<String, String> {
-        let not_after = self.current.load().serving.not_after;
-        let left = not_after.saturating_sub(unix_now());
-        if left > 0 {
-            Ok(format!("valid for {} h", left / 3600))
-        } else {
-            Err("the serving certificate has expired".to_owned())
+        let current = self.current.load();
+        let Some(current) = &*current else {
+            return Err(format!(
+                "there is no serving certificate yet: {}",
+                self.awaited()
+            ));
+        };
+        let (from, until) = (current.serving.not_before, current.serving.not_after);
+        let left = until.saturating_sub(unix_now());
+        if left <= 0 {
+            return Err("the serving certificate has expired".to_owned());
         }
+        let valid = format!("valid for {} h", left / 3600);
+        // Whoever renews does so when a third is left.
+        if left.saturating_mul(10) < until.saturating_sub(from).saturating_mul(3) {
+            return Ok(format!("{valid}; WARNING: its renewal is overdue"));
+        }
+        Ok(valid)
     }
 
-    /// Looks at the files for ever and takes changes into use.
+    /// Looks at the certificate for ever and takes changes into use.
     pub(super) async fn watch(self: Arc<Self>, metrics: Arc<Metrics>) {
-        metrics.set_certificate_expiry(self.current.load().serving.not_after);
+        if let Some(current) = &*self.current.load() {
+            metrics.set_certificate_expiry(current.serving.not_after);
+        }
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut watch = Watch::default();
+        let mut origin = self.origin.clone();
         loop {
-            ticks.tick().await;
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = origin.changed() => {}
+            }
             let this = Arc::clone(&self);
-            let read = tokio::task::spawn_blocking(move || this.files.read()).await;
+            let read = tokio::task::spawn_blocking(move || this.origin.read(&this.files)).await;
             match read {
                 Ok(read) => watch.look(&self, read, &metrics),
                 Err(error) => tracing::error!(%error, "reading the certificate files broke off"),
@@ -158,8 +214,10 @@ impl Tls {
 
     fn replace(&self, contents: &Contents) -> Result<(), CertificateError> {
         let before = self.current.load();
-        let changed = before.contents.client_ca != contents.client_ca;
-        let generation = before.generation + u64::from(changed);
+        let generation = before.as_ref().map_or(0, |before| {
+            let changed = before.contents.client_ca != contents.client_ca;
+            before.generation + u64::from(changed)
+        });
         let current = build(
             contents,
             &self.files,
@@ -167,7 +225,7 @@ impl Tls {
             &self.provider,
             generation,
         )?;
-        self.current.store(Arc::new(current));
+        self.current.store(Some(Arc::new(current)));
         Ok(())
     }
 }
@@ -188,10 +246,16 @@ impl Watch {
     fn look(&mut self, tls: &Tls, read: Result<Contents, CertificateError>, metrics: &Metrics) {
         let contents = match read {
             Ok(contents) => contents,
+            // The condition `certificate` tells until there is a first one.
+            Err(CertificateError::Awaited(_)) => return,
             Err(error) => return self.unreadable(&error, metrics),
         };
         self.unreadable = None;
-        if tls.current.load().contents == contents {
+        let in_use = tls.current.load();
+        if in_use
+            .as_ref()
+            .is_some_and(|current| current.contents == contents)
+        {
             return self.good(metrics);
         }
         if self.refused.as_ref() == Some(&contents) {
@@ -199,10 +263,13 @@ impl Watch {
         }
         match tls.replace(&contents) {
             Ok(()) => {
-                let not_after = tls.current.load().serving.not_after;
+                let in_use = tls.current.load();
+                let not_after = in_use
+                    .as_ref()
+                    .map_or(0, |current| current.serving.not_after);
                 metrics.set_certificate_expiry(not_after);
                 metrics.certificate_reloaded();
-                tracing::info!(not_after, "took changed certificate files into use");
+                tracing::info!(not_after, "took a certificate into use");
                 self.good(metrics);
             }
             Err(error) if self.doubtful.as_ref() == Some(&contents) => {
@@ -210,7 +277,7 @@ impl Watch {
                 metrics.set_certificate_refused(true);
                 tracing::error!(
                     %error,
-                    "changed certificate files are refused; the former certificate stays in use"
+                    "a changed certificate is refused; the former one stays in use"
                 );
                 self.refused = Some(contents);
             }

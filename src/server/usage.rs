@@ -84,6 +84,12 @@ fn count(counts: &mut HashMap<Arc<str>, Use>, id: &Arc<str>, now: OffsetDateTime
         known.count += 1;
         known.last = now;
     } else if counts.len() < MOST {
-        counts.insert(Arc::clone(id), Use { count: 1, last: now });
+        counts.insert(
+            Arc::clone(id),
+            Use {
+                count: 1,
+                last: now,
+            },
+        );
     }
 }

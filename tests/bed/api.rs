@@ -150,15 +150,15 @@ impl Answer {
 }
 
 impl Api {
-    /// A client for `https://127.0.0.1:PORT` with `ca.crt`, `admin.crt` and `admin.key` of `folder`.
-    pub fn new(folder: &Path, port: u16) -> Self {
+    /// A client for the API server at `url` with `ca.crt`, `admin.crt` and `admin.key` of `folder`.
+    pub fn new(folder: &Path, url: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()
             .unwrap();
         let path = |name: &str| folder.join(name).to_string_lossy().into_owned();
-        let mut config = kube::Config::new(format!("https://127.0.0.1:{port}").parse().unwrap());
+        let mut config = kube::Config::new(url.parse().unwrap());
         config.root_cert_file = Some(folder.join("ca.crt"));
         config.auth_info.client_certificate = Some(path("admin.crt"));
         config.auth_info.client_key = Some(path("admin.key"));

@@ -7,19 +7,30 @@ use rcgen::{
     Issuer, KeyPair, KeyUsagePurpose,
 };
 use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 
 /// A certificate authority.
 #[derive(Debug)]
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    certificate: rcgen::Certificate,
+    der: CertificateDer<'static>,
     pem: String,
 }
 
 impl Authority {
     /// Makes an authority with a fresh key.
     pub fn new(name: &str) -> Self {
+        Self::valid_until(name, None)
+    }
+
+    /// Makes an authority that is valid until so many days from now.
+    pub fn valid_until(name: &str, days: Option<i64>) -> Self {
         let mut params = CertificateParams::default();
+        if let Some(days) = days {
+            let now = time::OffsetDateTime::now_utc();
+            params.not_before = now - time::Duration::days(2000);
+            params.not_after = now + time::Duration::days(days);
+        }
         params.distinguished_name = subject(name, None);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -28,7 +39,7 @@ impl Authority {
         Self {
             issuer: Issuer::new(params, key),
             pem: certificate.pem(),
-            certificate,
+            der: certificate.der().clone(),
         }
     }
 
@@ -37,9 +48,37 @@ impl Authority {
         &self.pem
     }
 
+    /// The authority's key in PKCS#8, PEM.
+    pub fn key(&self) -> String {
+        self.issuer.key().serialize_pem()
+    }
+
+    /// An authority whose certificate and key are these, PEM.
+    pub fn of(certificate: &str, key: &str) -> Self {
+        let key = KeyPair::from_pem(key).unwrap();
+        let issuer = Issuer::from_ca_cert_pem(certificate, key).unwrap();
+        Self {
+            issuer,
+            der: CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap(),
+            pem: certificate.to_owned(),
+        }
+    }
+
+    /// A serving certificate as [`Authority::server`], valid for these days from now on; they may lie
+    /// in the past.
+    pub fn server_valid(&self, names: &[&str], from: i64, until: i64) -> Leaf {
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let mut params = CertificateParams::new(names.clone()).unwrap();
+        params.distinguished_name = subject(&names[0], None);
+        let now = time::OffsetDateTime::now_utc();
+        params.not_before = now + time::Duration::days(from);
+        params.not_after = now + time::Duration::days(until);
+        self.leaf(params, ExtendedKeyUsagePurpose::ServerAuth)
+    }
+
     /// The authority's certificate in DER.
     pub fn der(&self) -> CertificateDer<'static> {
-        self.certificate.der().clone()
+        self.der.clone()
     }
 
     /// A serving certificate for names and IP addresses, with its key.

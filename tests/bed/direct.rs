@@ -31,8 +31,19 @@ pub struct DirectAnswer {
 impl Direct {
     /// A client for `address` that trusts `authority` (DER) to certify `name`.
     pub fn new(address: SocketAddr, name: &str, authority: CertificateDer<'static>) -> Self {
+        Self::trusting(address, name, [authority])
+    }
+
+    /// A client for `address` that trusts each of `authorities` (DER) to certify `name`.
+    pub fn trusting(
+        address: SocketAddr,
+        name: &str,
+        authorities: impl IntoIterator<Item = CertificateDer<'static>>,
+    ) -> Self {
         let mut roots = RootCertStore::empty();
-        roots.add(authority).unwrap();
+        for authority in authorities {
+            roots.add(authority).unwrap();
+        }
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()

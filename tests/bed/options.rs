@@ -17,6 +17,7 @@ pub struct TidegateOptions<'a> {
     pub(super) relayed: bool,
     pub(super) custom_resources: bool,
     pub(super) timeout: u8,
+    pub(super) certificates: Option<&'static str>,
 }
 
 impl<'a> TidegateOptions<'a> {
@@ -33,6 +34,7 @@ impl<'a> TidegateOptions<'a> {
             relayed: false,
             custom_resources: false,
             timeout: 3,
+            certificates: None,
         }
     }
 
@@ -107,9 +109,25 @@ impl<'a> TidegateOptions<'a> {
         self
     }
 
+    /// A certificate from a Secret at the API server, in this `--tls-mode`, and everything else that
+    /// a replica keeps there: as the chart starts tidegate. The settling time is a second.
+    pub fn certificates(mut self, mode: &'static str) -> Self {
+        self.certificates = Some(mode);
+        self
+    }
+
     /// Registers the webhook, waits until it is in force, then starts tidegate and waits until it is
     /// ready. The first namespace must exist.
     pub fn start(self) -> Tidegate<'a> {
-        Tidegate::start(self)
+        let mut tidegate = Tidegate::start(self);
+        tidegate.wait_until_all_ready();
+        tidegate
+    }
+
+    /// As [`TidegateOptions::start`], but does not wait until it is ready.
+    pub fn start_unready(self) -> Tidegate<'a> {
+        let tidegate = Tidegate::start(self);
+        tidegate.wait_until_alive();
+        tidegate
     }
 }

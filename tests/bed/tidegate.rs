@@ -12,6 +12,7 @@ use super::options::TidegateOptions;
 use super::process::Process;
 use super::relay::{self, Relay};
 use super::setup;
+use super::upkeep;
 use super::webhook::Registration;
 use super::{Answer, Bed, Call, Direct, compliant_pod, definitions};
 
@@ -31,6 +32,8 @@ pub struct Tidegate<'a> {
     generation: u32,
     replicas: Vec<Replica>,
     relay: Option<Relay>,
+    /// Whether the certificate comes from a Secret at the API server.
+    kept: bool,
 }
 
 /// One process of tidegate.
@@ -55,9 +58,14 @@ impl<'a> Tidegate<'a> {
             std::fs::write(folder.join("policy.yaml"), policy).unwrap();
             arguments.extend(["--policy".to_owned(), "policy.yaml".to_owned()]);
         }
+        let webhook = format!("{}.tidegate.dev", options.name);
+        if let Some(mode) = options.certificates {
+            upkeep::grant(options.bed, &own_namespace, &webhook);
+            arguments.extend(upkeep::arguments(&own_namespace, &webhook, mode));
+        }
         let mut tidegate = Tidegate {
             bed: options.bed,
-            webhook: format!("{}.tidegate.dev", options.name),
+            webhook,
             name: options.name,
             arguments,
             address,
@@ -66,6 +74,7 @@ impl<'a> Tidegate<'a> {
             generation: 0,
             replicas: Vec::new(),
             relay: None,
+            kept: options.certificates.is_some(),
         };
         tidegate.rotate_certificate();
         if options.custom_resources {
@@ -78,10 +87,15 @@ impl<'a> Tidegate<'a> {
             port,
             namespaces: (!options.every_namespace).then_some(&options.namespaces),
             failure_policy: options.failure_policy,
-            authority: options.bed.authority().pem(),
+            authority: (!tidegate.kept).then(|| options.bed.authority().pem()),
             timeout: options.timeout,
             own_objects: options.custom_resources.then_some(own_objects.as_str()),
         };
+        std::fs::write(
+            tidegate.folder.join("installed.yaml"),
+            registration.configuration().to_string(),
+        )
+        .unwrap();
         tidegate.register(
             &registration,
             options.namespaces.first().map_or("default", String::as_str),
@@ -93,6 +107,16 @@ impl<'a> Tidegate<'a> {
     /// The full name of a namespace of this test.
     pub fn namespace(&self, suffix: &str) -> String {
         format!("{}-{suffix}", self.name)
+    }
+
+    /// The API server it stands in front of.
+    pub fn bed(&self) -> &'a Bed {
+        self.bed
+    }
+
+    /// The namespace of its Service, and of the Secret and the Lease.
+    pub fn own_namespace(&self) -> String {
+        format!("tg-{}", self.name)
     }
 
     /// The webhook's name, which the API server puts before messages and audit annotations.
@@ -297,9 +321,6 @@ impl<'a> Tidegate<'a> {
                 ops,
             });
         }
-        for index in 0..replicas {
-            self.wait_until_ready(index);
-        }
         if relayed {
             let backends: Vec<_> = self
                 .replicas
@@ -307,17 +328,42 @@ impl<'a> Tidegate<'a> {
                 .map(|replica| (replica.serves, replica.ops))
                 .collect();
             self.relay = Some(Relay::start(self.address, &backends));
+        }
+    }
+
+    pub(super) fn wait_until_all_ready(&mut self) {
+        for index in 0..self.replicas.len() {
+            self.wait_until_ready(index);
+        }
+        if self.relay.is_some() {
             // The relay has to see that they are ready.
             std::thread::sleep(Duration::from_millis(300));
         }
     }
 
+    /// Waits until the ports for probes answer.
+    pub(super) fn wait_until_alive(&self) {
+        let start = Instant::now();
+        for index in 0..self.replicas.len() {
+            while self.ops(index, "/livez").is_none() {
+                assert!(
+                    start.elapsed() < Duration::from_secs(20),
+                    "tidegate does not listen"
+                );
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+    }
+
     fn launch_one(&self, index: usize, serves: SocketAddr, ops: SocketAddr) -> Process {
         let kubeconfig = self.bed.folder().join("tidegate.kubeconfig");
-        let mut arguments: Vec<String> = ["serve", "--tls-dir", "tls", "--log-format", "json"]
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        let mut arguments = vec!["serve".to_owned()];
+        arguments.extend(["--log-format".to_owned(), "json".to_owned()]);
+        if self.kept {
+            arguments.extend(["--holder".to_owned(), format!("{}-{index}", self.name)]);
+        } else {
+            arguments.extend(["--tls-dir".to_owned(), "tls".to_owned()]);
+        }
         arguments.extend([
             "--listen".to_owned(),
             serves.to_string(),

@@ -29,8 +29,8 @@ pub struct Registration<'a> {
     pub namespaces: Option<&'a Vec<String>>,
     /// `Fail` or `Ignore`.
     pub failure_policy: &'a str,
-    /// The authority of the server's certificate, PEM.
-    pub authority: &'a str,
+    /// The authority of the server's certificate, PEM; none where tidegate writes it.
+    pub authority: Option<&'a str>,
     /// How many seconds the API server waits for an answer.
     pub timeout: u8,
     /// With what the names of policies, and of the namespaces of exceptions, begin that are judged;
@@ -84,20 +84,23 @@ impl Registration<'_> {
     }
 
     fn entry(&self, name: &str, path: &str, failure_policy: &str) -> Value {
-        json!({
+        let mut entry = json!({
             "name": name,
             "admissionReviewVersions": ["v1"],
             "clientConfig": {
                 "service": {
                     "namespace": self.service_namespace, "name": "tidegate", "port": self.port, "path": path,
                 },
-                "caBundle": ByteString(self.authority.as_bytes().to_vec()),
             },
             "failurePolicy": failure_policy,
             "matchPolicy": "Equivalent",
             "sideEffects": "None",
             "timeoutSeconds": 3,
-        })
+        });
+        if let Some(authority) = self.authority {
+            entry["clientConfig"]["caBundle"] = json!(ByteString(authority.as_bytes().to_vec()));
+        }
+        entry
     }
 
     /// The system's namespaces and tidegate's own are left out by a label that the API server sets.

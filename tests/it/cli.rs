@@ -2,10 +2,12 @@
 
 mod catalogue;
 mod check;
+mod exceptions;
 mod formats;
 mod help;
 mod pipes;
 mod policy;
+mod preview;
 mod review;
 
 use std::fmt::Write as _;

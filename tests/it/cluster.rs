@@ -6,6 +6,7 @@
     clippy::unwrap_used
 )]
 
+mod approval;
 mod audit_only;
 mod audit_only_proof;
 mod by_hand;
@@ -15,6 +16,8 @@ mod exemptions;
 mod faults;
 mod fixtures;
 mod namespaces;
+mod people;
+mod preview;
 mod policies;
 mod rollout;
 mod templates;

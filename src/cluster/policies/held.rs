@@ -188,7 +188,9 @@ impl Held {
         let node = node(object);
         match self.key.kind {
             Kind::Policy => {
-                self.policy = Some(Arc::new(control_policy(&node).map_err(|problems| problems.0)?));
+                self.policy = Some(Arc::new(
+                    control_policy(&node).map_err(|problems| problems.0)?,
+                ));
             }
             Kind::Exception => {
                 let exception = control_exception(&node).map_err(|problems| problems.0)?;
@@ -294,7 +296,11 @@ impl Hasher for Fnv {
 /// Says loudly which policies somebody has opened.
 pub(super) fn say_open(policies: &Policies) {
     let now = OffsetDateTime::now_utc();
-    for policy in policies.list.iter().filter(|policy| policy.is_open(Some(now))) {
+    for policy in policies
+        .list
+        .iter()
+        .filter(|policy| policy.is_open(Some(now)))
+    {
         if let Some(opened) = &policy.opened {
             tracing::error!(
                 policy = %visible(&policy.name),

@@ -14,7 +14,11 @@ use super::{Round, add, set, warning};
 /// What the status of an exception should say.
 pub(super) fn status(round: &Round<'_>, held: &Held, notices: &mut Vec<Notice>) -> Value {
     let mut status = held.status.clone();
-    set(&mut status, "observedGeneration", Some(held.generation.into()));
+    set(
+        &mut status,
+        "observedGeneration",
+        Some(held.generation.into()),
+    );
     let state = match (&held.exception, held.problem()) {
         (Some(exception), None) => {
             approval(exception, &mut status);

@@ -18,18 +18,25 @@ pub(super) fn status(round: &Round<'_>, held: &Held, notices: &mut Vec<Notice>) 
     if recorded != held.in_force_generation {
         set(&mut status, "findings", Some(0.into()));
     }
-    set(&mut status, "observedGeneration", Some(held.generation.into()));
+    set(
+        &mut status,
+        "observedGeneration",
+        Some(held.generation.into()),
+    );
     let matched = held.policy.as_deref().map(|policy| round.matched(policy));
     set(&mut status, "matchedNamespaces", matched.map(Value::from));
-    let in_force = held.in_force_generation.map(
-        |generation| json!({"generation": generation, "spec": held.in_force_spec}),
-    );
+    let in_force = held
+        .in_force_generation
+        .map(|generation| json!({"generation": generation, "spec": held.in_force_spec}));
     set(&mut status, "inForce", in_force);
     if let Some(found) = round.counts.get(&held.key) {
         add(&mut status, "findings", found.count);
     }
     let mut conditions = vec![ready(round, held, matched)];
-    let opened = held.policy.as_ref().and_then(|policy| policy.opened.as_ref());
+    let opened = held
+        .policy
+        .as_ref()
+        .and_then(|policy| policy.opened.as_ref());
     conditions.extend(opened.map(|opened| break_glass(round, opened)));
     tell(held, &conditions, notices);
     let list = conditions::with(&held.status, conditions, held.generation, round.now);

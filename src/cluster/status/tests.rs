@@ -53,7 +53,9 @@ fn change(held: &Held, counts: &Counts, now: OffsetDateTime) -> Option<(Value, V
 
 fn condition<'s>(status: &'s Value, kind: &str) -> &'s Value {
     let list = status["conditions"].as_array().unwrap();
-    list.iter().find(|condition| condition["type"] == kind).unwrap()
+    list.iter()
+        .find(|condition| condition["type"] == kind)
+        .unwrap()
 }
 
 #[test]
@@ -65,9 +67,15 @@ fn a_policy_in_force_is_ready_and_recorded_and_then_nothing_is_written() {
     assert_eq!(status["inForce"], json!({"generation": 3, "spec": spec}));
     assert_eq!(status["observedGeneration"], 3);
     let ready = condition(&status, "Ready");
-    assert_eq!((&ready["status"], &ready["reason"]), (&json!("True"), &json!("InForce")));
+    assert_eq!(
+        (&ready["status"], &ready["reason"]),
+        (&json!("True"), &json!("InForce"))
+    );
     let again = held(Kind::Policy, &policy(3, &spec, &status), None);
-    assert_eq!(change(&again, &Counts::default(), NOW + time::Duration::hours(1)), None);
+    assert_eq!(
+        change(&again, &Counts::default(), NOW + time::Duration::hours(1)),
+        None
+    );
 }
 
 #[test]
@@ -88,7 +96,10 @@ fn a_broken_policy_says_where_and_keeps_the_last_good_version_also_in_a_new_proc
             ready["message"],
             "spec.overides: unknown field \"overides\"; did you mean \"overrides\"?; generation 3 stays in force"
         );
-        assert_eq!(status["inForce"], recorded["inForce"], "what was good stays recorded");
+        assert_eq!(
+            status["inForce"], recorded["inForce"],
+            "what was good stays recorded"
+        );
         // The event is for the moment it happened.
         let again = held(Kind::Policy, &policy(4, &broken, &status), None);
         assert_eq!(change(&again, &Counts::default(), NOW), None);
@@ -107,7 +118,10 @@ fn a_policy_of_the_same_name_made_anew_inherits_nothing() {
 #[test]
 fn findings_count_from_the_version_in_force() {
     let mut counts = Counts::default();
-    let used = Use { count: 5, last: NOW };
+    let used = Use {
+        count: 5,
+        last: NOW,
+    };
     counts.policies.insert(Arc::from("p"), used);
     let own = held(Kind::Policy, &policy(3, &json!({}), &Value::Null), None);
     let (status, _) = change(&own, &counts, NOW).unwrap();
@@ -136,7 +150,10 @@ fn an_approval_of_another_version_is_taken_away() {
     let (status, _) = change(&own, &Counts::default(), NOW).unwrap();
     assert_eq!(status["approval"], Value::Null);
     assert_eq!(status["active"], false);
-    assert_eq!(condition(&status, "Ready")["reason"], "ChangedSinceApproval");
+    assert_eq!(
+        condition(&status, "Ready")["reason"],
+        "ChangedSinceApproval"
+    );
 }
 
 #[test]
@@ -144,7 +161,10 @@ fn an_exception_warns_fourteen_days_before_its_end_and_says_when_it_is_over() {
     let own = held(Kind::Exception, &exception(1, &approval(Some(1))), None);
     let at = |now| change(&own, &Counts::default(), now).unwrap();
     let (status, reasons) = at(datetime!(2026-12-09 23:59:59 UTC));
-    assert_eq!((&condition(&status, "Expiring")["status"], reasons), (&json!("False"), vec![]));
+    assert_eq!(
+        (&condition(&status, "Expiring")["status"], reasons),
+        (&json!("False"), vec![])
+    );
     let (status, reasons) = at(datetime!(2026-12-10 00:00:00 UTC));
     assert_eq!(condition(&status, "Expiring")["status"], "True");
     assert_eq!(reasons, ["EndsSoon"]);
@@ -157,9 +177,15 @@ fn an_exception_warns_fourteen_days_before_its_end_and_says_when_it_is_over() {
 #[test]
 fn uses_of_an_exception_are_counted_with_the_last_time() {
     let mut counts = Counts::default();
-    let used = Use { count: 2, last: NOW };
+    let used = Use {
+        count: 2,
+        last: NOW,
+    };
     counts.exceptions.insert(Arc::from("shop/e"), used);
     let own = held(Kind::Exception, &exception(1, &approval(Some(1))), None);
     let (status, _) = change(&own, &counts, NOW).unwrap();
-    assert_eq!((&status["uses"], &status["lastUsed"]), (&json!(2), &json!("2026-11-24T12:00:00Z")));
+    assert_eq!(
+        (&status["uses"], &status["lastUsed"]),
+        (&json!(2), &json!("2026-11-24T12:00:00Z"))
+    );
 }

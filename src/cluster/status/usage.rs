@@ -49,7 +49,10 @@ impl Exchange {
     pub fn new(lease: &ObjectName, holder: &str) -> Self {
         let start = holder.len().saturating_sub(KEY_LIMIT);
         // The end of a pod's name is what tells it from the others.
-        let name = holder.get(start..).unwrap_or(holder).trim_matches(['-', '.']);
+        let name = holder
+            .get(start..)
+            .unwrap_or(holder)
+            .trim_matches(['-', '.']);
         Exchange {
             path: format!(
                 "/apis/coordination.k8s.io/v1/namespaces/{}/leases/{}",
@@ -76,7 +79,10 @@ impl Exchange {
             return;
         };
         let patch = json!({"metadata": {"annotations": {&self.key: text}}});
-        match self.patch(client, "application/merge-patch+json", &patch).await {
+        match self
+            .patch(client, "application/merge-patch+json", &patch)
+            .await
+        {
             Ok(()) => *pending = left,
             Err(why) => tracing::debug!(%why, "counts of uses are handed over later"),
         }
@@ -88,7 +94,10 @@ impl Exchange {
         let Ok(annotations) = self.annotations(client).await else {
             return counts;
         };
-        for (key, text) in annotations.iter().filter(|(key, _)| key.starts_with(PREFIX)) {
+        for (key, text) in annotations
+            .iter()
+            .filter(|(key, _)| key.starts_with(PREFIX))
+        {
             let path = format!(
                 "/metadata/annotations/{}",
                 key.replace('~', "~0").replace('/', "~1")
@@ -97,7 +106,11 @@ impl Exchange {
                 {"op": "test", "path": path, "value": text},
                 {"op": "remove", "path": path},
             ]);
-            if self.patch(client, "application/json-patch+json", &patch).await.is_ok() {
+            if self
+                .patch(client, "application/json-patch+json", &patch)
+                .await
+                .is_ok()
+            {
                 let lines: Lines = serde_json::from_str(text).unwrap_or_default();
                 counts.merge(lines.counts());
             }
@@ -137,7 +150,11 @@ impl Lines {
         let (mut lines, mut left) = (Lines::default(), Counts::default());
         let mut room = MOST;
         let sides = [
-            (&counts.exceptions, &mut lines.exceptions, &mut left.exceptions),
+            (
+                &counts.exceptions,
+                &mut lines.exceptions,
+                &mut left.exceptions,
+            ),
             (&counts.policies, &mut lines.policies, &mut left.policies),
         ];
         for (all, lines, left) in sides {
@@ -179,7 +196,9 @@ mod tests {
         let last = OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap();
         for number in 0..MOST + 7 {
             let id = format!("shop/e-{number}");
-            counts.exceptions.insert(Arc::from(id), Use { count: 2, last });
+            counts
+                .exceptions
+                .insert(Arc::from(id), Use { count: 2, last });
         }
         let (lines, left) = Lines::of(&counts);
         assert_eq!(left.exceptions.len(), 7);
@@ -198,6 +217,9 @@ mod tests {
         };
         let holder = format!("{}-7d9c8-x2b4z", "a".repeat(70));
         let key = Exchange::new(&lease, &holder).key;
-        assert!(key.ends_with("-7d9c8-x2b4z") && key.len() <= PREFIX.len() + KEY_LIMIT, "{key}");
+        assert!(
+            key.ends_with("-7d9c8-x2b4z") && key.len() <= PREFIX.len() + KEY_LIMIT,
+            "{key}"
+        );
     }
 }

@@ -152,7 +152,11 @@ impl Report {
             let _ = writeln!(out, "{comment}{}", text::visible(&line));
         }
         for valid in &self.exceptions {
-            let approved = if valid.approved { "approved" } else { "not approved yet" };
+            let approved = if valid.approved {
+                "approved"
+            } else {
+                "not approved yet"
+            };
             let line = format!(
                 "{}: ControlException {:?} is valid: {approved}, until {}",
                 place(&valid.source),

@@ -47,8 +47,7 @@ fn read(root: &Cursor<'_>, problems: &mut Problems) -> Option<Exception> {
         problems,
     );
     let mut demand = |name: &str| demanded(spec, &fields, name, problems);
-    let (reason, owner, requested_by) =
-        (demand("reason"), demand("owner"), demand("requestedBy"));
+    let (reason, owner, requested_by) = (demand("reason"), demand("owner"), demand("requestedBy"));
     let expires = match fields.get("expires") {
         Some(expires) => expires.date(problems),
         None => {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::document::{Node, Value};
 use crate::policy::exception::{
     Approval, CLOCK_SKEW, Exception, ExceptionRules, Targets, control_exception,
 };
-use crate::document::{Node, Value};
 use crate::policy::selection::Place;
 
 use super::{
@@ -61,7 +61,8 @@ impl Write<'_, '_> {
                 .is_some_and(|approval| approval.get("generation").is_none())
         });
         if unrecorded {
-            let message = "its approval is still being recorded; try again in a moment, or revoke it first";
+            let message =
+                "its approval is still being recorded; try again in a moment, or revoke it first";
             self.find(&APPROVAL, "spec", message);
         }
         if exception.expires <= self.guard.now {
@@ -164,7 +165,8 @@ impl Write<'_, '_> {
         }
         let of = approval.generation;
         if of.is_some() && of != exception.generation {
-            let message = "it was changed since: the generation is not that of the exception as it stands";
+            let message =
+                "it was changed since: the generation is not that of the exception as it stands";
             self.find(&APPROVAL, "status.approval.generation", message);
         }
         if exception.expires <= self.guard.now {

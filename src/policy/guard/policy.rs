@@ -10,7 +10,11 @@ impl Write<'_, '_> {
     pub(super) fn policy(&mut self) {
         if self.request.subresource() == "status" {
             if self.changed(&["status"]) && !self.is_own() {
-                self.find(&STATUS, "status", "only tidegate writes the status of a policy");
+                self.find(
+                    &STATUS,
+                    "status",
+                    "only tidegate writes the status of a policy",
+                );
             }
             return;
         }

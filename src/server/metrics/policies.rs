@@ -105,9 +105,9 @@ impl PolicyMetrics {
             &self.missing.get_or_create(&labels),
             usize::from(resources.missing),
         );
-        let age = resources.age.map_or(-1, |age| {
-            i64::try_from(age.as_secs()).unwrap_or(i64::MAX)
-        });
+        let age = resources
+            .age
+            .map_or(-1, |age| i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
         self.age.get_or_create(&labels).set(age);
     }
 }

@@ -1,0 +1,452 @@
+//! What the leader does: it keeps the Secret as planned and the `caBundle` of every entry.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use super::bundle::Bundle;
+use super::content::Content;
+use super::plan::{Action, Trust, plan};
+use super::trust::{Lingering, Trusted, entries};
+use super::{Keeping, Settings, webhook_place};
+use crate::cluster::call::Api;
+use crate::cluster::events::{EventType, Events, Notice, Reference};
+use crate::cluster::lease::Leadership;
+use crate::cluster::one::Seen;
+use crate::cluster::wire::{code, explain};
+use crate::server::{Metrics, Rotation};
+
+/// The leader looks at least this often, whatever the watches tell.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+const RETRY: Duration = Duration::from_secs(5);
+/// A write that somebody else's came before is tried again after this.
+const AGAIN: Duration = Duration::from_millis(50);
+/// The steps of one round; a plan comes to rest within three.
+const STEPS: usize = 6;
+/// How often a `caBundle` is written within [`FIGHT`] before somebody else is left to it for a
+/// while: two writers must not busy the API server.
+const WRITES: usize = 10;
+const FIGHT: Duration = Duration::from_secs(10);
+
+const LABEL: &str = "app.kubernetes.io/managed-by";
+
+/// Why a round did not get to its end.
+enum Stop {
+    /// Somebody else wrote in between: at once again.
+    Conflict,
+    /// It failed, in words.
+    Failed(String),
+}
+
+impl From<kube::Error> for Stop {
+    fn from(error: kube::Error) -> Self {
+        match code(&error) {
+            Some(409) => Stop::Conflict,
+            _ => Stop::Failed(explain(&error)),
+        }
+    }
+}
+
+impl From<String> for Stop {
+    fn from(why: String) -> Self {
+        Stop::Failed(why)
+    }
+}
+
+/// Keeps Secret and `caBundle` while this replica leads.
+pub struct Keeper {
+    api: Api,
+    settings: Settings,
+    leadership: Leadership,
+    secret: watch::Receiver<Seen>,
+    webhook: watch::Receiver<Seen>,
+    events: Events,
+    metrics: Arc<Metrics>,
+    trusted: Trusted,
+    lingering: Lingering,
+    /// What the `caBundle` was last made, or found to be.
+    kept: Option<Bundle>,
+    /// When the `caBundle` was written of late.
+    writes: Vec<Instant>,
+    said: String,
+}
+
+impl Keeper {
+    /// `secret` and `webhook` are what the watches on them see.
+    pub fn new(
+        api: Api,
+        settings: Settings,
+        leadership: Leadership,
+        (secret, webhook): (watch::Receiver<Seen>, watch::Receiver<Seen>),
+        events: Events,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Keeper {
+            api,
+            settings,
+            leadership,
+            secret,
+            webhook,
+            events,
+            metrics,
+            trusted: Trusted::default(),
+            lingering: Lingering::default(),
+            kept: None,
+            writes: Vec::new(),
+            said: String::new(),
+        }
+    }
+
+    /// Keeps them for ever.
+    pub async fn run(mut self) {
+        let mut leading = self.leadership.changes();
+        loop {
+            leading.mark_unchanged();
+            self.observe();
+            let next = self.round().await;
+            let changed = async {
+                tokio::select! {
+                    changed = self.secret.changed() => changed,
+                    changed = self.webhook.changed() => changed,
+                    changed = leading.changed() => changed,
+                }
+            };
+            tokio::select! {
+                changed = changed => {
+                    if changed.is_err() {
+                        return;
+                    }
+                }
+                () = sleep_until(next) => {}
+            }
+        }
+    }
+
+    /// Takes in what the watches see, also while another replica leads: its successor must know what
+    /// was there before.
+    fn observe(&mut self) {
+        let now = Instant::now();
+        self.trusted.observe(&self.webhook.borrow_and_update(), now);
+        let bundle = match &*self.secret.borrow_and_update() {
+            Seen::Unknown(_) => return,
+            Seen::Missing => Bundle::default(),
+            Seen::Present(secret) => Content::of(secret).bundle().unwrap_or_default(),
+        };
+        self.lingering.observe(&bundle, now);
+    }
+
+    /// One round, if this replica leads; when to look again.
+    async fn round(&mut self) -> Instant {
+        let leadership = self.leadership.clone();
+        let done = leadership.while_leading(self.act()).await;
+        let now = Instant::now();
+        match done {
+            None => {
+                self.kept = None;
+                now + LOOK_EVERY
+            }
+            Some(Ok(next)) => {
+                if !self.said.is_empty() {
+                    tracing::info!("certificates and caBundle are kept again");
+                    self.said.clear();
+                }
+                next.min(now + LOOK_EVERY)
+            }
+            Some(Err(Stop::Conflict)) => now + AGAIN,
+            Some(Err(Stop::Failed(why))) => {
+                self.metrics.upkeep().upkeep_failed();
+                self.failed(why);
+                now + RETRY
+            }
+        }
+    }
+
+    fn failed(&mut self, why: String) {
+        if self.said == why {
+            return;
+        }
+        tracing::error!(error = %why, "certificates or caBundle cannot be kept; what is in use stays");
+        if let Some(lease) = &self.settings.lease {
+            self.events.say(Notice {
+                regarding: Reference {
+                    api_version: "coordination.k8s.io/v1".to_owned(),
+                    kind: "Lease".to_owned(),
+                    namespace: lease.namespace.clone(),
+                    name: lease.name.clone(),
+                    uid: String::new(),
+                },
+                kind: EventType::Warning,
+                reason: "CertificatesNotKept",
+                action: "KeepCertificates",
+                note: why.clone(),
+            });
+        }
+        self.said = why;
+    }
+
+    async fn act(&mut self) -> Result<Instant, Stop> {
+        let place = self.settings.secret_place();
+        let mut secret = self.api.get(&place.path, &place.name).await?;
+        if self.settings.keeping == Keeping::Given {
+            let content = Content::of(secret.as_ref().unwrap_or(&Value::Null));
+            self.keep_bundle(&content).await?;
+            return Ok(self.next_change());
+        }
+        for _ in 0..STEPS {
+            let content = Content::of(secret.as_ref().unwrap_or(&Value::Null));
+            let next = match self.planned(&content)? {
+                Planned::Write(new) => {
+                    secret = Some(self.store(secret, &new).await?);
+                    let bundle = new.bundle()?;
+                    self.lingering.observe(&bundle, Instant::now());
+                    // A bundle that shrinks can wait until everything else is done.
+                    if new.authorities != content.authorities {
+                        self.keep_bundle(&new).await?;
+                    }
+                    continue;
+                }
+                Planned::Until(next) => next,
+            };
+            self.keep_bundle(&content).await?;
+            return Ok(next.min(self.next_change()));
+        }
+        Err(Stop::Failed(
+            "the plan for the certificates does not come to rest".to_owned(),
+        ))
+    }
+
+    /// When a CA will have settled, or has lingered long enough.
+    fn next_change(&self) -> Instant {
+        let now = Instant::now();
+        let settled = self.trusted.next(self.settings.settle, now);
+        let lingered = self.lingering.next(self.settings.linger, now);
+        let next = settled.into_iter().chain(lingered).min();
+        next.unwrap_or(now + LOOK_EVERY)
+    }
+
+    fn planned(&self, content: &Content) -> Result<Planned, Stop> {
+        let (moment, now) = (Instant::now(), self.api.clock().now());
+        let Settings { names, lives, .. } = &self.settings;
+        let newest = content.bundle().ok();
+        let newest = newest
+            .as_ref()
+            .and_then(|bundle| bundle.certificates().first());
+        let settled = self.trusted.settled(self.settings.settle, moment);
+        let trust = Trust {
+            anything: self.trusted.anything(now),
+            // Where nobody calls, there is nobody to be trusted by.
+            newest_settled: !self.trusted.known()
+                || newest.is_some_and(|newest| settled.certificates().contains(newest)),
+        };
+        let metrics = self.metrics.upkeep();
+        Ok(match plan(&content.held(names, now), trust, *lives, now) {
+            Action::Rest(until) => {
+                let left = u64::try_from(until.saturating_sub(now)).unwrap_or_default();
+                Planned::Until(moment + Duration::from_secs(left).min(LOOK_EVERY))
+            }
+            Action::Settle(why) => {
+                tracing::info!(reason = %why, "a new serving certificate waits until its CA is trusted");
+                Planned::Until(moment + LOOK_EVERY)
+            }
+            Action::Authority { leaf, why } => {
+                tracing::info!(reason = %why, ?leaf, "making a CA");
+                let new = content.with_authority(leaf, names, *lives, now)?;
+                metrics.rotated(Rotation::Authority);
+                Planned::Write(new)
+            }
+            Action::Leaf { why } => {
+                tracing::info!(reason = %why, "making a serving certificate");
+                let new = content.with_leaf(names, *lives, now)?;
+                metrics.rotated(Rotation::Leaf);
+                Planned::Write(new)
+            }
+            Action::Forget => {
+                tracing::info!("dropping the CAs that no certificate in use is of");
+                Planned::Write(content.forgetting(now)?)
+            }
+        })
+    }
+
+    /// Writes the Secret, over the one that was read.
+    async fn store(&self, before: Option<Value>, content: &Content) -> Result<Value, Stop> {
+        let place = self.settings.secret_place();
+        let owner = self.owner().await?;
+        let Some(mut secret) = before else {
+            let secret = json!({
+                "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+                "metadata": {
+                    "name": place.name, "namespace": self.settings.secret.namespace,
+                    "labels": {LABEL: "tidegate"},
+                    "ownerReferences": owner.into_iter().collect::<Vec<_>>(),
+                },
+                "data": content.data(),
+            });
+            return Ok(self.api.create(&place.path, &secret).await?);
+        };
+        if secret["immutable"] == true {
+            return Err(Stop::Failed(format!(
+                "Secret {} is immutable, so its certificates cannot be renewed; delete it and \
+                 tidegate makes another",
+                self.settings.secret
+            )));
+        }
+        let mut data = secret["data"].as_object().cloned().unwrap_or_default();
+        if let Value::Object(new) = content.data() {
+            data.extend(new);
+        }
+        secret["data"] = Value::Object(data);
+        let metadata = &mut secret["metadata"];
+        let mut labels = metadata["labels"].as_object().cloned().unwrap_or_default();
+        labels.insert(LABEL.to_owned(), json!("tidegate"));
+        metadata["labels"] = Value::Object(labels);
+        if let Some(owner) = owner {
+            let mut owners = metadata["ownerReferences"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
+            if owners.iter().all(|other| other["uid"] != owner["uid"]) {
+                owners.push(owner);
+            }
+            metadata["ownerReferences"] = Value::Array(owners);
+        }
+        Ok(self.api.replace(&place.path, &place.name, &secret).await?)
+    }
+
+    /// The reference to the Lease, so that the Secret goes when the release goes.
+    async fn owner(&self) -> Result<Option<Value>, Stop> {
+        let Some(lease) = &self.settings.lease else {
+            return Ok(None);
+        };
+        let path = format!(
+            "/apis/coordination.k8s.io/v1/namespaces/{}/leases",
+            lease.namespace
+        );
+        let same_namespace = lease.namespace == self.settings.secret.namespace;
+        let found = self.api.get(&path, &lease.name).await?;
+        Ok(found.filter(|_| same_namespace).map(|found| {
+            json!({
+                "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+                "name": lease.name, "uid": found["metadata"]["uid"],
+            })
+        }))
+    }
+
+    /// Makes the `caBundle` of every entry what it should be.
+    async fn keep_bundle(&mut self, content: &Content) -> Result<(), Stop> {
+        let Some(webhook) = self.settings.webhook.clone() else {
+            return Ok(());
+        };
+        let mut wanted = content
+            .bundle()
+            .map_err(|problem| format!("Secret {}: {problem}", self.settings.secret))?;
+        let now = Instant::now();
+        for one in self.lingering.past(self.settings.linger, now) {
+            wanted.add(one.clone());
+        }
+        let place = webhook_place(&webhook);
+        let Some(configuration) = self.api.get(&place.path, &place.name).await? else {
+            return Ok(());
+        };
+        let patch = bundle_patch(&configuration, &wanted);
+        if patch.is_empty() {
+            self.kept = Some(wanted);
+            return Ok(());
+        }
+        self.writes.retain(|at| now.duration_since(*at) < FIGHT);
+        let heal = self.kept.as_ref().is_some_and(|kept| kept.same(&wanted));
+        if heal && self.writes.len() >= WRITES {
+            return Err(Stop::Failed(format!(
+                "somebody else keeps writing the caBundle of {webhook}; find out who from its \
+                 managedFields"
+            )));
+        }
+        self.writes.push(now);
+        let patched = self
+            .api
+            .json_patch(&place.path, &place.name, &json!(patch))
+            .await;
+        match patched {
+            // A test failed: an entry came, went or moved in between.
+            Err(error) if code(&error) == Some(422) => return Err(Stop::Conflict),
+            patched => patched?,
+        };
+        self.metrics.upkeep().bundle_written(heal);
+        tracing::info!(
+            webhook,
+            heal,
+            entries = patch.len() / 2,
+            "wrote the caBundle"
+        );
+        self.kept = Some(wanted);
+        Ok(())
+    }
+}
+
+/// What the plan comes to.
+enum Planned {
+    Write(Content),
+    Until(Instant),
+}
+
+/// The patch that gives every entry this bundle; empty when every one has it. An entry is told by its
+/// name, since its place in the list may change.
+fn bundle_patch(configuration: &Value, wanted: &Bundle) -> Vec<Value> {
+    let mut patch = Vec::new();
+    for (index, entry) in entries(configuration).enumerate() {
+        let has = Bundle::of_ca_bundle(&entry["clientConfig"]["caBundle"]);
+        if has.is_ok_and(|has| has.same(wanted)) {
+            continue;
+        }
+        patch.push(json!({
+            "op": "test", "path": format!("/webhooks/{index}/name"), "value": entry["name"],
+        }));
+        patch.push(json!({
+            "op": "add", "path": format!("/webhooks/{index}/clientConfig/caBundle"),
+            "value": wanted.to_ca_bundle(),
+        }));
+    }
+    patch
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::certificates::plan::{Lives, WithLeaf};
+
+    #[test]
+    fn only_entries_that_differ_are_patched_and_each_is_told_by_its_name() {
+        let names = ["tidegate.tg.svc".to_owned()];
+        let content = Content::default()
+            .with_authority(WithLeaf::Make, &names, Lives::default(), 1_800_000_000)
+            .unwrap();
+        let wanted = content.bundle().unwrap();
+        let configuration = json!({"webhooks": [
+            {"name": "a", "clientConfig": {"caBundle": wanted.to_ca_bundle()}},
+            {"name": "b", "clientConfig": {}},
+            {"name": "c", "clientConfig": {"caBundle": "Cg=="}},
+            {"name": "d", "clientConfig": {"caBundle": "no Base64!"}},
+        ]});
+        let patch = bundle_patch(&configuration, &wanted);
+        let paths: Vec<_> = patch
+            .iter()
+            .map(|op| (op["op"].as_str().unwrap(), op["path"].as_str().unwrap()))
+            .collect();
+        assert_eq!(
+            paths,
+            [
+                ("test", "/webhooks/1/name"),
+                ("add", "/webhooks/1/clientConfig/caBundle"),
+                ("test", "/webhooks/2/name"),
+                ("add", "/webhooks/2/clientConfig/caBundle"),
+                ("test", "/webhooks/3/name"),
+                ("add", "/webhooks/3/clientConfig/caBundle"),
+            ]
+        );
+        assert_eq!(patch[0]["value"], "b");
+        let written = Bundle::of_ca_bundle(&patch[1]["value"]).unwrap();
+        assert!(written.same(&wanted));
+    }
+}
