@@ -1,5 +1,6 @@
 //! A watch on one object, chosen by its name so that a right on that name is enough.
 
+use std::fmt;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ const SHORT: Duration = Duration::from_secs(5);
 pub const NOT_YET: &str = "it was not read yet";
 
 /// What is known of the object.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum Seen {
     /// Nothing yet, and why.
     Unknown(String),
@@ -34,6 +35,17 @@ pub enum Seen {
     Missing,
     /// It is this. It stays so while the API server is away.
     Present(Box<Value>),
+}
+
+impl fmt::Debug for Seen {
+    /// Without the object, which may be a Secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Seen::Unknown(_) => "Unknown",
+            Seen::Missing => "Missing",
+            Seen::Present(_) => "Present",
+        })
+    }
 }
 
 impl Seen {
@@ -179,3 +191,6 @@ async fn watch_once(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::bundle::Bundle;
 use super::content::Content;
-use super::plan::{Action, Trust, plan};
+use super::plan::{Action, Trust, WithLeaf, plan};
 use super::trust::{Lingering, Trusted, entries};
 use super::{Keeping, Settings, webhook_place};
 use crate::cluster::call::Api;
@@ -198,8 +198,11 @@ impl Keeper {
         for _ in 0..STEPS {
             let content = Content::of(secret.as_ref().unwrap_or(&Value::Null));
             let next = match self.planned(&content)? {
-                Planned::Write(new) => {
+                Planned::Write(new, made) => {
                     secret = Some(self.store(secret, &new).await?);
+                    for what in made {
+                        self.metrics.upkeep().rotated(*what);
+                    }
                     let bundle = new.bundle()?;
                     self.lingering.observe(&bundle, Instant::now());
                     // A bundle that shrinks can wait until everything else is done.
@@ -241,7 +244,6 @@ impl Keeper {
             newest_settled: !self.trusted.known()
                 || newest.is_some_and(|newest| settled.certificates().contains(newest)),
         };
-        let metrics = self.metrics.upkeep();
         Ok(match plan(&content.held(names, now), trust, *lives, now) {
             Action::Rest(until) => {
                 let left = u64::try_from(until.saturating_sub(now)).unwrap_or_default();
@@ -254,18 +256,20 @@ impl Keeper {
             Action::Authority { leaf, why } => {
                 tracing::info!(reason = %why, ?leaf, "making a CA");
                 let new = content.with_authority(leaf, names, *lives, now)?;
-                metrics.rotated(Rotation::Authority);
-                Planned::Write(new)
+                let made: &[Rotation] = match leaf {
+                    WithLeaf::Make => &[Rotation::Authority, Rotation::Leaf],
+                    WithLeaf::Keep | WithLeaf::Leave => &[Rotation::Authority],
+                };
+                Planned::Write(new, made)
             }
             Action::Leaf { why } => {
                 tracing::info!(reason = %why, "making a serving certificate");
                 let new = content.with_leaf(names, *lives, now)?;
-                metrics.rotated(Rotation::Leaf);
-                Planned::Write(new)
+                Planned::Write(new, &[Rotation::Leaf])
             }
             Action::Forget => {
                 tracing::info!("dropping the CAs that no certificate in use is of");
-                Planned::Write(content.forgetting(now)?)
+                Planned::Write(content.forgetting(now)?, &[])
             }
         })
     }
@@ -387,7 +391,9 @@ impl Keeper {
 
 /// What the plan comes to.
 enum Planned {
-    Write(Content),
+    /// This content, which has something in it that was made.
+    Write(Content, &'static [Rotation]),
+    /// Nothing until then.
     Until(Instant),
 }
 
@@ -414,7 +420,7 @@ fn bundle_patch(configuration: &Value, wanted: &Bundle) -> Vec<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::certificates::plan::{Lives, WithLeaf};
+    use crate::cluster::certificates::plan::Lives;
 
     #[test]
     fn only_entries_that_differ_are_patched_and_each_is_told_by_its_name() {
