@@ -8,7 +8,7 @@ LISTEN ?= 127.0.0.1:8443
 OPS_LISTEN ?= 127.0.0.1:8080
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bed oracle-test cluster bench bench-gate lint deny fmt docs
+.PHONY: help run test bed image oracle-test cluster bench bench-gate lint deny fmt docs
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,11 +27,14 @@ run: ## build, serve on loopback with an embedded default, print commands to try
 	@exec target/debug/tidegate serve --standalone --self-signed target/run --dns-name localhost --dns-name 127.0.0.1 \
 	  --listen $(LISTEN) --ops-listen $(OPS_LISTEN) --drain-delay 0s --drain-timeout 5s
 
-test: bed oracle-test ## every test, on real parts that it builds where they are missing
+test: bed image oracle-test ## every test, on real parts that it builds where they are missing
 	$(CARGO) test --locked
 
 bed: ## build etcd, kube-apiserver, kube-controller-manager, kubectl and the oracle once
 	tests/bed/build.sh
+
+image: ## the image as an OCI layout in target/image/oci; PROFILE=release for the one to ship
+	tests/bed/image.sh
 
 oracle-test: bed
 	cd tests/oracle && go test ./...

@@ -1,5 +1,9 @@
 //! The command line: subcommands, options, and what `--help` says of them.
 
+pub mod cluster;
+pub mod doctor;
+pub mod exception;
+pub mod preview;
 pub mod serve;
 pub mod upkeep;
 pub mod values;
@@ -10,6 +14,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::control::Mode;
 
+pub use self::cluster::ConnectArgs;
+pub use self::doctor::DoctorArgs;
+pub use self::exception::ExceptionCommand;
+pub use self::preview::PreviewArgs;
 pub use self::serve::ServeArgs;
 
 /// The command line.
@@ -38,11 +46,18 @@ pub enum Command {
     /// Answers reviews.
     #[command(about = "Answer AdmissionReviews from a file as the server would")]
     Review(ReviewArgs),
+    /// Say what enforcing would block in a cluster today, before it does
+    Preview(PreviewArgs),
+    /// Compare the live installation with what was installed
+    Doctor(DoctorArgs),
     /// Show the catalogue: every control and check, settings and examples
     Controls(ControlsArgs),
     /// Validate policies, and show what they make of a namespace
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// List exceptions, approve them, and take approvals back
+    #[command(subcommand)]
+    Exception(ExceptionCommand),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
 }

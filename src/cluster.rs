@@ -32,7 +32,9 @@ pub mod identity;
 pub mod lease;
 pub mod namespaces;
 mod object_name;
+pub mod objects;
 mod one;
+pub mod pages;
 mod pods;
 pub mod policies;
 pub mod status;
@@ -66,9 +68,7 @@ pub struct ConnectOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The kubeconfig file is missing, unreadable or lacks the context.
-    #[error(
-        "cannot use {source_name}: {error}; name another with --kubeconfig or --context, or use --standalone"
-    )]
+    #[error("cannot use {source_name}: {error}; name another with --kubeconfig or --context")]
     Kubeconfig {
         /// What was read.
         source_name: String,
@@ -76,9 +76,7 @@ pub enum ConnectError {
         error: kube::config::KubeconfigError,
     },
     /// The files of the pod's service account are missing or unreadable.
-    #[error(
-        "cannot use the pod's service account: {0}; mount its token, name a --kubeconfig, or use --standalone"
-    )]
+    #[error("cannot use the pod's service account: {0}; mount its token, or name a --kubeconfig")]
     InCluster(kube::config::InClusterError),
     /// The client could not be made of what was read.
     #[error("cannot make a client for the API server: {0}")]

@@ -1,20 +1,25 @@
 //! The subcommands: they read, ask the engine, and write. One file each.
 
 pub mod check;
+mod cluster;
 pub mod completions;
 pub mod controls;
+pub mod doctor;
+pub mod exception;
 pub mod input;
 pub mod manifest;
 pub mod output;
 pub mod policies;
 pub mod policy;
+pub mod preview;
 pub mod review;
 pub mod serve;
+mod table;
 
 use std::collections::BTreeSet;
 use std::io::Read;
 
-use crate::cli::{Cli, Command, PolicyArgs, PolicyCommand};
+use crate::cli::{Cli, Command, ExceptionCommand, PolicyArgs, PolicyCommand};
 use crate::control::Mode;
 
 use self::policies::{Loaded, load};
@@ -32,9 +37,14 @@ pub fn run(cli: &Cli) -> u8 {
         Command::Serve(args) => serve::run(args),
         Command::Check(args) => check::run(args),
         Command::Review(args) => review::run(args),
+        Command::Preview(args) => preview::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Controls(args) => controls::run(args),
         Command::Policy(PolicyCommand::Lint(args)) => policy::lint::run(args),
         Command::Policy(PolicyCommand::Show(args)) => policy::show::run(args),
+        Command::Exception(ExceptionCommand::List(args)) => exception::list::run(args),
+        Command::Exception(ExceptionCommand::Approve(args)) => exception::approve::run(args),
+        Command::Exception(ExceptionCommand::Revoke(args)) => exception::revoke::run(args),
         Command::Completions(args) => completions::run(args),
     };
     result.unwrap_or_else(|error| {

@@ -19,7 +19,7 @@ use time::OffsetDateTime;
 use crate::control::{Control, Mode, Rule};
 
 use break_glass::{BreakGlassRules, Opened};
-use exception::{ExceptionRules, Exceptions};
+use exception::{CLOCK_SKEW, ExceptionRules, Exceptions};
 use selection::{Place, Selection};
 
 /// The API group and version of the objects users write.
@@ -165,10 +165,13 @@ impl Policy {
         }
     }
 
-    /// Whether somebody opened it and that is not over at `now`: it then only records.
+    /// Whether somebody opened it and that is not over at `now`: it then only records. An end
+    /// further away than the policy allows never came past the guard and opens nothing.
     pub fn is_open(&self, now: Option<OffsetDateTime>) -> bool {
-        let until = self.opened.as_ref().map(|opened| opened.until);
-        now.zip(until).is_some_and(|(now, until)| now < until)
+        let rules = self.break_glass.as_ref().zip(self.opened.as_ref());
+        now.zip(rules).is_some_and(|(now, (rules, opened))| {
+            now < opened.until && opened.until - now <= rules.longest() + CLOCK_SKEW
+        })
     }
 
     /// Whether where it applies depends on labels of namespaces.
@@ -196,5 +199,33 @@ impl Policies {
     #[must_use]
     pub fn with_exceptions(self, exceptions: Exceptions) -> Self {
         Policies { exceptions, ..self }
+    }
+
+    /// The same policies with every `audit` and `warn` an `enforce`; what is off stays off.
+    #[must_use]
+    pub fn raised(&self) -> Self {
+        let list = self.list.iter().map(|policy| policy.raised().into());
+        Policies {
+            list: list.collect(),
+            ..self.clone()
+        }
+    }
+}
+
+impl Policy {
+    fn raised(&self) -> Policy {
+        let mut raised = self.clone();
+        let overrides = raised.overrides.iter_mut();
+        let overridden = overrides.flat_map(|part| part.controls.iter_mut());
+        let main = raised.controls.iter_mut().chain(&mut raised.fallbacks);
+        for setup in main.chain(overridden) {
+            let checks = setup.checks.iter_mut().map(|(_, mode)| mode);
+            for mode in setup.mode.iter_mut().chain(checks) {
+                if *mode != Mode::Off {
+                    *mode = Mode::Enforce;
+                }
+            }
+        }
+        raised
     }
 }

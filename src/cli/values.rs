@@ -64,6 +64,39 @@ pub fn namespace(text: &str) -> Result<String, String> {
     }
 }
 
+/// The namespace and name of an object.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ObjectName {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl std::fmt::Display for ObjectName {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(formatter, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// An exception: `NAMESPACE/NAME`. Both become parts of a path, so nothing else may come through.
+///
+/// # Errors
+/// When it is none; the text says what is expected.
+pub fn exception(text: &str) -> Result<ObjectName, String> {
+    const EXPECTED: &str = "expected NAMESPACE/NAME, such as shop/legacy-agent";
+    let (place, name) = text.split_once('/').ok_or(EXPECTED)?;
+    // A DNS subdomain of RFC 1123, as the API server wants names of custom resources.
+    let label = |label: &str| namespace(label).is_ok();
+    if name.len() > 253 || !name.split('.').all(label) {
+        return Err(EXPECTED.into());
+    }
+    Ok(ObjectName {
+        namespace: namespace(place).map_err(|_| EXPECTED)?,
+        name: name.to_owned(),
+    })
+}
+
 /// A whole number times its unit.
 fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let end = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -125,6 +158,29 @@ mod tests {
         assert_eq!(namespace("shop-1"), Ok("shop-1".into()));
         for wrong in ["", "Shop", "-a", "a-", "a.b", &"a".repeat(64)] {
             assert!(namespace(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_exception_is_named_with_its_namespace_and_nothing_leads_out_of_the_path() {
+        let name = exception("shop/legacy.agent-1").unwrap();
+        assert_eq!((&*name.namespace, &*name.name), ("shop", "legacy.agent-1"));
+        assert_eq!(name.to_string(), "shop/legacy.agent-1");
+        for wrong in [
+            "",
+            "shop",
+            "shop/",
+            "/a",
+            "shop/a/b",
+            "shop/..",
+            "shop/A",
+            "shop/a?b",
+            "shop/a%2f",
+        ] {
+            assert!(
+                exception(wrong).unwrap_err().contains("NAMESPACE/NAME"),
+                "{wrong}"
+            );
         }
     }
 }

@@ -19,7 +19,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 use tokio::time::timeout;
 
-use super::wire::code;
+use super::wire::{code, explain};
 
 /// How long one request may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -125,6 +125,24 @@ impl Api {
         }
     }
 
+    /// [`Api::get`] with the error in words.
+    ///
+    /// # Errors
+    /// In words: it may not be read, or the API server does not answer.
+    pub async fn read(&self, path: &str, name: &str) -> Result<Option<Value>, String> {
+        let read = self.get(path, name).await;
+        read.map_err(|error| format!("{name} cannot be read: {}", explain(&error)))
+    }
+
+    /// Sends one of the reviews that are answered and not stored.
+    ///
+    /// # Errors
+    /// In words.
+    pub async fn ask(&self, path: &str, review: &Value) -> Result<Value, String> {
+        let answer = self.create(path, review).await;
+        answer.map_err(|error| explain(&error))
+    }
+
     /// Creates an object.
     pub(super) async fn create(&self, path: &str, object: &Value) -> Result<Value, kube::Error> {
         let request = Request::new(path)
@@ -149,11 +167,11 @@ impl Api {
     /// Changes an object by a JSON patch (RFC 6902).
     pub(super) async fn json_patch(
         &self,
-        path: &str,
+        list: &str,
         name: &str,
         patch: &Value,
     ) -> Result<Value, kube::Error> {
-        let request = http::Request::patch(format!("{path}/{name}?fieldManager={MANAGER}"))
+        let request = http::Request::patch(format!("{list}/{name}?fieldManager={MANAGER}"))
             .header(ACCEPT, "application/json")
             .header(CONTENT_TYPE, "application/json-patch+json")
             .body(patch.to_string().into_bytes())

@@ -16,6 +16,7 @@ use super::wire::explain;
 use crate::document::{decode, parse};
 use crate::drift::rules::{Discovered, GroupVersion, named, unknown};
 use crate::drift::{Drift, ExpectedBundle, Field, compare, counts};
+use crate::json::tree::at;
 use crate::server::Metrics;
 
 const EVERY: Duration = Duration::from_mins(1);
@@ -37,18 +38,24 @@ pub fn read_installed(path: &Path) -> Result<Value, String> {
     std::fs::File::open(path)
         .and_then(|file| file.take(MAX_FILE).read_to_end(&mut bytes))
         .map_err(|error| failed(format!("cannot be read: {error}")))?;
-    let text = decode(bytes).map_err(|error| failed(error.to_string()))?;
+    installed_configuration(bytes).map_err(failed)
+}
+
+/// The configuration in a text as the chart rendered it.
+///
+/// # Errors
+/// In words: it cannot be read, or holds no such configuration.
+pub fn installed_configuration(bytes: Vec<u8>) -> Result<Value, String> {
+    let text = decode(bytes).map_err(|error| error.to_string())?;
     for document in parse(&text) {
-        let document = document.map_err(|error| failed(error.to_string()))?;
+        let document = document.map_err(|error| error.to_string())?;
         let kind = document.node.get("kind").and_then(|kind| kind.as_str());
         if kind == Some("ValidatingWebhookConfiguration") {
             let json = document.node.to_json();
-            return serde_json::from_str(&json).map_err(|error| failed(error.to_string()));
+            return serde_json::from_str(&json).map_err(|error| error.to_string());
         }
     }
-    Err(failed(
-        "holds no ValidatingWebhookConfiguration; it should be what the chart rendered".to_owned(),
-    ))
+    Err("holds no ValidatingWebhookConfiguration; it should be what the chart rendered".to_owned())
 }
 
 /// What the API server has of the groups and versions that the rules of `configuration` name.
@@ -81,7 +88,7 @@ async fn resources(api: &Api, (group, version): &GroupVersion) -> Result<BTreeSe
         .await
         .map_err(|error| explain(&error))?;
     let list = list.unwrap_or_default();
-    let resources = list["resources"].as_array().into_iter().flatten();
+    let resources = at(&list, &["resources"]).as_array().into_iter().flatten();
     Ok(resources
         .filter_map(|resource| resource["name"].as_str().map(str::to_owned))
         .collect())
@@ -97,7 +104,10 @@ pub fn bundle_texts(value: &Value) -> Result<BTreeSet<String>, String> {
 
 /// What was found last, for readiness.
 #[derive(Clone, Debug, Default)]
-pub struct DriftState(Arc<Mutex<Option<Result<Vec<Drift>, String>>>>);
+pub struct DriftState(Arc<Mutex<Option<Found>>>);
+
+/// What a comparison came to; the error says why there was none.
+type Found = Result<Vec<Drift>, String>;
 
 impl DriftState {
     /// In words.
@@ -214,7 +224,7 @@ impl DriftCheck {
         Ok(drifts)
     }
 
-    fn tell(&self, found: Result<Vec<Drift>, String>) {
+    fn tell(&self, found: Found) {
         let mut state = self.state.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Ok(drifts) = &found {
             for (field, count) in counts(drifts) {
@@ -226,7 +236,7 @@ impl DriftCheck {
         }
         match &found {
             Err(why) => {
-                tracing::warn!(error = %why, "the webhook configuration cannot be compared")
+                tracing::warn!(error = %why, "the webhook configuration cannot be compared");
             }
             Ok(drifts) if drifts.is_empty() => {
                 tracing::info!("the webhook configuration is as installed");

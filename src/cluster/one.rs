@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout};
 use super::call::Api;
 use super::watch::Pause;
 use super::wire::explain;
+use crate::json::tree::at;
 
 /// How long the API server keeps one watch open, in seconds.
 const WATCH_SECONDS: u32 = 60;
@@ -124,12 +125,12 @@ async fn list(api: &Api, place: &Place, seen: &watch::Sender<Seen>) -> Result<St
         .list(&parameters)
         .map_err(kube::Error::BuildRequest)?;
     let mut list = api.call(request).await?;
-    let version = list["metadata"]["resourceVersion"].take();
-    let item = list["items"].get_mut(0).map(Value::take);
+    let item = list.pointer_mut("/items/0").map(Value::take);
     tell(
         seen,
         item.map_or(Seen::Missing, |object| Seen::Present(Box::new(object))),
     );
+    let version = at(&list, &["metadata", "resourceVersion"]);
     Ok(version.as_str().unwrap_or_default().to_owned())
 }
 
@@ -184,7 +185,7 @@ async fn watch_once(
             }
             WatchEvent::Error(status) => return Err(kube::Error::Api(status)),
         };
-        if let Some(new_version) = object["metadata"]["resourceVersion"].as_str() {
+        if let Some(new_version) = at(&object, &["metadata", "resourceVersion"]).as_str() {
             new_version.clone_into(version);
         }
         tell(seen, new);

@@ -39,10 +39,19 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// The policies in force, swapped as a whole: a request that loads them once never sees a mix.
 pub type InForce = ArcSwap<Policies>;
 
-/// An object as the API server sends it.
+/// An object as the API server sends it, without the record of who wrote which field: the greater
+/// part of it, and thousands of objects are held at once while a list comes in.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(transparent)]
+#[serde(from = "Value")]
 pub struct Custom(Value);
+
+impl From<Value> for Custom {
+    fn from(mut object: Value) -> Self {
+        let metadata = object.get_mut("metadata").and_then(Value::as_object_mut);
+        metadata.map(|metadata| metadata.remove("managedFields"));
+        Custom(object)
+    }
+}
 
 impl Versioned for Custom {
     fn resource_version(&self) -> &str {

@@ -388,7 +388,7 @@ async fn a_missing_kubeconfig_is_told_with_its_path_and_a_way_out() {
     };
     let error = Cluster::connect(&options).await.err().unwrap().to_string();
     assert!(
-        error.contains("/nonexistent/config") && error.contains("--standalone"),
+        error.contains("/nonexistent/config") && error.contains("--kubeconfig"),
         "{error}"
     );
 }

@@ -36,7 +36,7 @@ pub enum Written {
 
 impl Written {
     /// Kind and name, under which no two may be in force.
-    fn title(&self) -> String {
+    pub fn title(&self) -> String {
         match self {
             Written::Policy(policy) => format!("ControlPolicy {:?}", policy.name),
             Written::Exception(exception) => format!("ControlException {:?}", exception.id),

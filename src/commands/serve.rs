@@ -140,7 +140,7 @@ async fn connect(args: &ServeArgs) -> Result<Cluster, String> {
     };
     Cluster::connect(&options)
         .await
-        .map_err(|error| error.to_string())
+        .map_err(|error| format!("{error}, or use --standalone"))
 }
 
 fn announce(admission: SocketAddr, ops: SocketAddr) {

@@ -50,8 +50,13 @@ pub enum Pattern {
     Any,
     /// A name without wildcards.
     Exact(Box<str>),
+    /// The start of a name, `shop-*`. Nearly all globs are of this form or the next, and a matcher
+    /// for any glob takes kilobytes.
+    Start(Box<str>),
+    /// The end of a name, `*-shop`.
+    End(Box<str>),
     /// Anything else.
-    Glob(GlobMatcher),
+    Glob(Box<GlobMatcher>),
 }
 
 impl Pattern {
@@ -66,11 +71,18 @@ impl Pattern {
         if text == "*" {
             return Ok(Pattern::Any);
         }
-        if !text.contains(['*', '?', '[', ']', '{', '}', '\\']) {
+        let literal = |text: &str| !text.contains(['*', '?', '[', ']', '{', '}', '\\']);
+        if literal(text) {
             return Ok(Pattern::Exact(text.into()));
         }
+        if let Some(start) = text.strip_suffix('*').filter(|start| literal(start)) {
+            return Ok(Pattern::Start(start.into()));
+        }
+        if let Some(end) = text.strip_prefix('*').filter(|end| literal(end)) {
+            return Ok(Pattern::End(end.into()));
+        }
         let glob = GlobBuilder::new(text).build();
-        glob.map(|glob| Pattern::Glob(glob.compile_matcher()))
+        glob.map(|glob| Pattern::Glob(Box::new(glob.compile_matcher())))
             .map_err(|error| format!("bad glob {text:?}: {}", error.kind()))
     }
 
@@ -79,6 +91,8 @@ impl Pattern {
         match self {
             Pattern::Any => true,
             Pattern::Exact(exact) => **exact == *name,
+            Pattern::Start(start) => name.starts_with(&**start),
+            Pattern::End(end) => name.ends_with(&**end),
             Pattern::Glob(glob) => glob.is_match(name),
         }
     }
@@ -190,6 +204,10 @@ mod tests {
         let matches = |glob: &str, name: &str| Pattern::parse(glob).unwrap().matches(name);
         assert!(matches("*", "anything") && matches("prod-*", "prod-1") && matches("{a,b}", "b"));
         assert!(matches("shop", "shop"));
+        assert!(
+            matches("*-shop", "a-shop") && matches("prod-*", "prod-") && matches("a*-b", "a1-b")
+        );
+        assert!(!matches("*-shop", "a-shops") && !matches("a*-b", "a1-bc"));
         assert!(
             !matches("shop", "shop-2")
                 && !matches("prod-*", "a-prod-1")

@@ -33,6 +33,7 @@ pub struct Call {
     body: Vec<u8>,
     content_type: &'static str,
     user: Option<String>,
+    groups: Vec<String>,
 }
 
 impl Call {
@@ -44,6 +45,7 @@ impl Call {
             body: Vec::new(),
             content_type: "application/json",
             user: None,
+            groups: vec!["system:masters".to_owned()],
         }
     }
 
@@ -62,6 +64,16 @@ impl Call {
         Self::new("PATCH", path).body("application/strategic-merge-patch+json", body.to_string())
     }
 
+    /// A JSON merge patch, for objects of kinds that are not built in.
+    pub fn merge(path: impl Into<String>, body: &Value) -> Self {
+        Self::new("PATCH", path).body("application/merge-patch+json", body.to_string())
+    }
+
+    /// A JSON patch.
+    pub fn json_patch(path: impl Into<String>, body: &Value) -> Self {
+        Self::new("PATCH", path).body("application/json-patch+json", body.to_string())
+    }
+
     /// The same call with a body.
     pub fn body(self, content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
         Self {
@@ -71,10 +83,19 @@ impl Call {
         }
     }
 
-    /// The same call in the name of another user.
+    /// The same call in the name of another user, who is an administrator too.
     pub fn user(self, name: &str) -> Self {
         Self {
             user: Some(name.to_owned()),
+            ..self
+        }
+    }
+
+    /// The same call in the name of another user who is in these groups only.
+    pub fn person(self, name: &str, groups: &[&str]) -> Self {
+        Self {
+            user: Some(name.to_owned()),
+            groups: groups.iter().map(ToString::to_string).collect(),
             ..self
         }
     }
@@ -161,9 +182,10 @@ impl Api {
             .header("Accept", "application/json")
             .header("Content-Type", call.content_type);
         if let Some(user) = &call.user {
-            request = request
-                .header("Impersonate-User", user)
-                .header("Impersonate-Group", "system:masters");
+            request = request.header("Impersonate-User", user);
+            for group in &call.groups {
+                request = request.header("Impersonate-Group", group);
+            }
         }
         let request = request.body(Body::from(call.body.clone())).unwrap();
         self.runtime.block_on(async {

@@ -21,6 +21,7 @@
 
 mod api;
 mod certificates;
+pub mod definitions;
 mod direct;
 mod load;
 mod options;
@@ -50,6 +51,7 @@ pub use load::{Tally, during};
 pub use options::TidegateOptions;
 pub use pods::{compliant_pod, deployment, plain_pod};
 pub use process::Process;
+pub use setup::free_address;
 pub use tidegate::Tidegate;
 pub use upkeep::{Bundle, WEBHOOKS, secret_text};
 pub use webhook::TEMPLATE_RESOURCES;
@@ -162,6 +164,11 @@ impl Exclusive {
         self.bed.wait_until_ready(&mut self.bed.parts().apiserver);
     }
 
+    /// Deletes the definitions of tidegate's objects, and with them all its objects.
+    pub fn remove_definitions(&self) {
+        definitions::remove(&self.bed.api);
+    }
+
     /// Stops etcd from running without ending it.
     pub fn stall_etcd(&self) {
         self.bed.parts().etcd.signal("STOP");
@@ -268,6 +275,11 @@ impl Bed {
         TidegateOptions::new(self, name)
     }
 
+    /// Makes the definitions of tidegate's objects unless they are there.
+    pub fn install_definitions(&self) {
+        definitions::install(&self.api);
+    }
+
     /// Makes a namespace and waits until Pods can be created in it.
     pub fn create_namespace(&self, name: &str, labels: &[(&str, &str)]) {
         let labels: serde_json::Map<String, Value> = labels
@@ -355,20 +367,28 @@ impl Bed {
         }
     }
 
-    /// What the chart grants: to read namespaces, and pods for the check of those that already exist.
+    /// What the chart grants, and what people may do.
     fn grant_tidegate_its_rights(&self) {
+        let mut rules = vec![
+            json!({"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "list", "watch"]}),
+            json!({"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}),
+        ];
+        rules.extend(definitions::rules());
+        self.grant("tidegate", "User", "tidegate", &rules);
+        let (people, rules) = (definitions::PEOPLE, definitions::rules_of_people());
+        self.grant(people, "Group", people, &rules);
+    }
+
+    /// Gives a user or a group these rights everywhere.
+    fn grant(&self, name: &str, kind: &str, subject: &str, rules: &[Value]) {
         let role = json!({
-            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "tidegate"},
-            "rules": [
-                {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "list", "watch"]},
-                {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
-                {"apiGroups": ["tidegate.dev"], "resources": ["controlpolicies", "controlexceptions"], "verbs": ["get", "list", "watch"]},
-            ],
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+            "metadata": {"name": name}, "rules": rules,
         });
         let binding = json!({
-            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "tidegate"},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "tidegate"},
-            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "tidegate"}],
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": name},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": subject}],
         });
         let rbac = "/apis/rbac.authorization.k8s.io/v1";
         self.api

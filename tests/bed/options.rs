@@ -16,6 +16,8 @@ pub struct TidegateOptions<'a> {
     pub(super) replicas: usize,
     pub(super) relayed: bool,
     pub(super) certificates: Option<&'static str>,
+    pub(super) custom_resources: bool,
+    pub(super) timeout: u8,
 }
 
 impl<'a> TidegateOptions<'a> {
@@ -31,6 +33,8 @@ impl<'a> TidegateOptions<'a> {
             replicas: 1,
             relayed: false,
             certificates: None,
+            custom_resources: false,
+            timeout: 3,
         }
     }
 
@@ -64,6 +68,20 @@ impl<'a> TidegateOptions<'a> {
     /// Lets tidegate judge every namespace but the system's and its own.
     pub fn every_namespace(mut self) -> Self {
         self.every_namespace = true;
+        self
+    }
+
+    /// Makes the definitions of tidegate's objects, and lets tidegate judge policies called `NAME-…`
+    /// and the exceptions of namespaces called so. A policy is in force in every tidegate of the
+    /// bed: it must include namespaces of this test alone.
+    pub fn custom_resources(mut self) -> Self {
+        self.custom_resources = true;
+        self
+    }
+
+    /// How many seconds the API server waits for an answer.
+    pub fn timeout(mut self, seconds: u8) -> Self {
+        self.timeout = seconds;
         self
     }
 

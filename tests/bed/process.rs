@@ -96,6 +96,21 @@ impl Process {
         self.wait(Duration::from_secs(10));
     }
 
+    /// The memory of the program that is resident, in kilobytes.
+    pub fn resident_kb(&self) -> u64 {
+        let parent = format!("PPid:\t{}", self.supervisor.id());
+        let statuses = std::fs::read_dir("/proc").unwrap().flatten();
+        let mut own = statuses
+            .filter_map(|entry| std::fs::read_to_string(entry.path().join("status")).ok())
+            .filter(|status| status.lines().any(|line| line == parent))
+            // The supervisor's other child is a shell.
+            .filter(|status| !status.starts_with("Name:\tsh\n"));
+        let status = own.next().expect("the program runs");
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = resident.unwrap().trim().trim_end_matches(" kB");
+        number.parse().unwrap()
+    }
+
     /// The program's whole output so far.
     pub fn output(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()

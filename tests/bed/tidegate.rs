@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::options::TidegateOptions;
 use super::process::Process;
@@ -14,7 +14,10 @@ use super::relay::{self, Relay};
 use super::setup;
 use super::upkeep;
 use super::webhook::Registration;
-use super::{Answer, Bed, Call, Direct, compliant_pod};
+use super::{Answer, Bed, Call, Direct, compliant_pod, definitions};
+
+const CONFIGURATIONS: &str =
+    "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations";
 
 /// A running tidegate, registered at the API server.
 #[derive(Debug)]
@@ -74,6 +77,10 @@ impl<'a> Tidegate<'a> {
             kept: options.certificates.is_some(),
         };
         tidegate.rotate_certificate();
+        if options.custom_resources {
+            options.bed.install_definitions();
+        }
+        let own_objects = format!("{}-", tidegate.name);
         let registration = Registration {
             webhook: &tidegate.webhook,
             service_namespace: &own_namespace,
@@ -81,6 +88,8 @@ impl<'a> Tidegate<'a> {
             namespaces: (!options.every_namespace).then_some(&options.namespaces),
             failure_policy: options.failure_policy,
             authority: (!tidegate.kept).then(|| options.bed.authority().pem()),
+            timeout: options.timeout,
+            own_objects: options.custom_resources.then_some(own_objects.as_str()),
         };
         std::fs::write(
             tidegate.folder.join("installed.yaml"),
@@ -123,6 +132,61 @@ impl<'a> Tidegate<'a> {
     /// The name that the API server asks for (SNI) and verifies: `<service>.<namespace>.svc`.
     pub fn server_name(&self) -> &str {
         &self.server_name
+    }
+
+    /// The name of the entry for tidegate's own objects.
+    pub fn guard(&self) -> String {
+        format!("policies.{}", self.webhook)
+    }
+
+    /// Does something while tidegate is not asked about its own objects, as when its webhook was
+    /// deleted or is not there yet.
+    pub fn without_guard<R>(&self, work: impl FnOnce() -> R) -> R {
+        let configuration = format!("{CONFIGURATIONS}/{}", self.webhook);
+        let before = self.bed.api().must(&Call::new("GET", &configuration)).body;
+        let mut without = before["webhooks"].clone();
+        without.as_array_mut().unwrap().truncate(1);
+        let webhooks = |list: &Value| {
+            let patch = json!([{"op": "replace", "path": "/webhooks", "value": list}]);
+            self.bed
+                .api()
+                .must(&Call::json_patch(&configuration, &patch));
+        };
+        webhooks(&without);
+        self.wait_until_guarded(false);
+        let result = work();
+        webhooks(&before["webhooks"]);
+        self.wait_until_guarded(true);
+        result
+    }
+
+    /// Waits until a policy that means nothing is refused, or is not.
+    fn wait_until_guarded(&self, guarded: bool) {
+        let probe = json!({
+            "apiVersion": "tidegate.dev/v1alpha1", "kind": "ControlPolicy",
+            "metadata": {"name": format!("{}-probe", self.name)}, "spec": {"nothing": true},
+        });
+        let probe = Call::post(definitions::POLICIES, &probe).dry_run();
+        let start = Instant::now();
+        while self.bed.call(&probe).succeeded() == guarded {
+            assert!(
+                start.elapsed() < Duration::from_secs(20),
+                "{} does not come into force",
+                self.guard()
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// A client that calls one of the processes as the API server would.
+    pub fn direct_to(&self, replica: usize) -> Direct {
+        let address = self.replicas[replica].serves;
+        Direct::new(address, &self.server_name, self.bed.authority().der())
+    }
+
+    /// The memory of one of the processes, in kilobytes.
+    pub fn resident_kb(&self, replica: usize) -> u64 {
+        self.replicas[replica].process.resident_kb()
     }
 
     /// The audit annotations that tidegate gave to a call, without the webhook's name before them.
@@ -209,10 +273,9 @@ impl<'a> Tidegate<'a> {
     }
 
     fn register(&self, registration: &Registration<'_>, namespace: &str) {
-        let path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations";
         self.bed
             .api()
-            .must(&Call::post(path, &registration.configuration()));
+            .must(&Call::post(CONFIGURATIONS, &registration.configuration()));
         // Nobody listens yet, so the webhook is in force once it is seen to fail.
         let call = Call::post(
             format!("/api/v1/namespaces/{namespace}/pods"),
@@ -350,10 +413,10 @@ impl Drop for Tidegate<'_> {
             }
         }
         // Without its webhook the API server's later writes in these namespaces need nobody.
-        let path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations";
-        let _ = self
-            .bed
-            .call(&Call::new("DELETE", format!("{path}/{}", self.webhook)));
+        let _ = self.bed.call(&Call::new(
+            "DELETE",
+            format!("{CONFIGURATIONS}/{}", self.webhook),
+        ));
     }
 }
 

@@ -31,41 +31,91 @@ pub struct Registration<'a> {
     pub failure_policy: &'a str,
     /// The authority of the server's certificate, PEM; none where tidegate writes it.
     pub authority: Option<&'a str>,
+    /// How many seconds the API server waits for an answer.
+    pub timeout: u8,
+    /// With what the names of policies, and of the namespaces of exceptions, begin that are judged;
+    /// none are without.
+    pub own_objects: Option<&'a str>,
 }
 
 impl Registration<'_> {
     /// The configuration object.
     pub fn configuration(&self) -> Value {
-        let mut configuration = json!({
+        let guard = self.own_objects.map(|prefix| self.guard(prefix));
+        let webhooks: Vec<Value> = std::iter::once(self.controls()).chain(guard).collect();
+        json!({
             "apiVersion": "admissionregistration.k8s.io/v1",
             "kind": "ValidatingWebhookConfiguration",
             "metadata": {"name": self.webhook},
-            "webhooks": [{
-                "name": self.webhook,
-                "admissionReviewVersions": ["v1"],
-                "clientConfig": {
-                    "service": {
-                        "namespace": self.service_namespace, "name": "tidegate", "port": self.port, "path": "/validate",
-                    },
+            "webhooks": webhooks,
+        })
+    }
+
+    fn controls(&self) -> Value {
+        let mut entry = self.entry(self.webhook, "/validate", self.failure_policy);
+        entry["timeoutSeconds"] = json!(self.timeout);
+        entry["namespaceSelector"] = json!({"matchExpressions": self.selectors()});
+        entry["rules"] = json!([
+            rule(
+                "",
+                &[
+                    "pods",
+                    "pods/ephemeralcontainers",
+                    "pods/resize",
+                    "namespaces"
+                ]
+            ),
+            rule("", &["replicationcontrollers", "podtemplates"]),
+            rule(
+                "apps",
+                &["deployments", "replicasets", "statefulsets", "daemonsets"]
+            ),
+            rule("batch", &["jobs", "cronjobs"]),
+        ]);
+        entry
+    }
+
+    /// The entry for tidegate's own objects. In a cluster it matches all of them; here every test
+    /// has a tidegate, each of which judges only those of its test.
+    fn guard(&self, prefix: &str) -> Value {
+        let name = format!("policies.{}", self.webhook);
+        let mut entry = self.entry(&name, "/validate/policies", "Fail");
+        let mut rule = rule(
+            "tidegate.dev",
+            &[
+                "controlpolicies",
+                "controlpolicies/status",
+                "controlexceptions",
+                "controlexceptions/status",
+            ],
+        );
+        rule["apiVersions"] = json!(["v1alpha1"]);
+        entry["rules"] = json!([rule]);
+        entry["matchConditions"] = json!([{"name": "of-this-test", "expression": format!(
+            "(has(object.metadata.namespace) ? object.metadata.namespace : object.metadata.name).startsWith('{prefix}')"
+        )}]);
+        entry
+    }
+
+    fn entry(&self, name: &str, path: &str, failure_policy: &str) -> Value {
+        let mut entry = json!({
+            "name": name,
+            "admissionReviewVersions": ["v1"],
+            "clientConfig": {
+                "service": {
+                    "namespace": self.service_namespace, "name": "tidegate", "port": self.port, "path": path,
                 },
-                "failurePolicy": self.failure_policy,
-                "matchPolicy": "Equivalent",
-                "sideEffects": "None",
-                "timeoutSeconds": 3,
-                "namespaceSelector": {"matchExpressions": self.selectors()},
-                "rules": [
-                    rule("", &["pods", "pods/ephemeralcontainers", "pods/resize", "namespaces"]),
-                    rule("", &["replicationcontrollers", "podtemplates"]),
-                    rule("apps", &["deployments", "replicasets", "statefulsets", "daemonsets"]),
-                    rule("batch", &["jobs", "cronjobs"]),
-                ],
-            }],
+            },
+            "failurePolicy": failure_policy,
+            "matchPolicy": "Equivalent",
+            "sideEffects": "None",
+            "timeoutSeconds": 3,
         });
         if let Some(authority) = self.authority {
-            configuration["webhooks"][0]["clientConfig"]["caBundle"] =
-                json!(ByteString(authority.as_bytes().to_vec()));
+            let bundle = ByteString(authority.as_bytes().to_vec());
+            entry["clientConfig"]["caBundle"] = json!(bundle);
         }
-        configuration
+        entry
     }
 
     /// The system's namespaces and tidegate's own are left out by a label that the API server sets.

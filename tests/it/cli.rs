@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod check;
+mod exceptions;
 mod formats;
 mod help;
 mod pipes;

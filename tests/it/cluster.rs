@@ -6,13 +6,18 @@
     clippy::unwrap_used
 )]
 
+mod approval;
 mod audit_only;
 mod by_hand;
 mod denials;
+mod exceptions;
 mod exemptions;
 mod faults;
 mod fixtures;
 mod namespaces;
+mod people;
+mod policies;
+mod preview;
 mod rollout;
 mod templates;
 mod updates;

@@ -17,6 +17,7 @@ use crate::cluster::events::{EventType, Events, Notice, Reference};
 use crate::cluster::lease::Leadership;
 use crate::cluster::one::Seen;
 use crate::cluster::wire::{code, explain};
+use crate::json::tree::{at, set};
 use crate::server::{Metrics, Rotation};
 
 /// The leader looks at least this often, whatever the watches tell.
@@ -290,31 +291,33 @@ impl Keeper {
             });
             return Ok(self.api.create(&place.path, &secret).await?);
         };
-        if secret["immutable"] == true {
+        if *at(&secret, &["immutable"]) == true {
             return Err(Stop::Failed(format!(
                 "Secret {} is immutable, so its certificates cannot be renewed; delete it and \
                  tidegate makes another",
                 self.settings.secret
             )));
         }
-        let mut data = secret["data"].as_object().cloned().unwrap_or_default();
         if let Value::Object(new) = content.data() {
-            data.extend(new);
+            for (key, value) in new {
+                set(&mut secret, &["data", &key], value);
+            }
         }
-        secret["data"] = Value::Object(data);
-        let metadata = &mut secret["metadata"];
-        let mut labels = metadata["labels"].as_object().cloned().unwrap_or_default();
-        labels.insert(LABEL.to_owned(), json!("tidegate"));
-        metadata["labels"] = Value::Object(labels);
+        set(
+            &mut secret,
+            &["metadata", "labels", LABEL],
+            json!("tidegate"),
+        );
         if let Some(owner) = owner {
-            let mut owners = metadata["ownerReferences"]
-                .as_array()
-                .cloned()
-                .unwrap_or_default();
-            if owners.iter().all(|other| other["uid"] != owner["uid"]) {
+            let owners = at(&secret, &["metadata", "ownerReferences"]).as_array();
+            let mut owners = owners.cloned().unwrap_or_default();
+            if owners
+                .iter()
+                .all(|other| at(other, &["uid"]) != at(&owner, &["uid"]))
+            {
                 owners.push(owner);
             }
-            metadata["ownerReferences"] = Value::Array(owners);
+            set(&mut secret, &["metadata", "ownerReferences"], json!(owners));
         }
         Ok(self.api.replace(&place.path, &place.name, &secret).await?)
     }
@@ -333,7 +336,7 @@ impl Keeper {
         Ok(found.filter(|_| same_namespace).map(|found| {
             json!({
                 "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
-                "name": lease.name, "uid": found["metadata"]["uid"],
+                "name": lease.name, "uid": at(&found, &["metadata", "uid"]),
             })
         }))
     }
@@ -402,7 +405,7 @@ enum Planned {
 fn bundle_patch(configuration: &Value, wanted: &Bundle) -> Vec<Value> {
     let mut patch = Vec::new();
     for (index, entry) in entries(configuration).enumerate() {
-        let has = Bundle::of_ca_bundle(&entry["clientConfig"]["caBundle"]);
+        let has = Bundle::of_ca_bundle(at(entry, &["clientConfig", "caBundle"]));
         if has.is_ok_and(|has| has.same(wanted)) {
             continue;
         }

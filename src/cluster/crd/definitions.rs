@@ -75,7 +75,8 @@ fn ruled(mut definition: Value, rules: &Rules) -> Value {
 }
 
 /// `null` says that a field is optional in Rust, which `required` says already; an API server that
-/// drops `null` needs no `nullable`.
+/// drops `null` needs no `nullable`. What serde fills in must not be filled in by the API server: an
+/// approver would write conditions.
 fn tidied(mut definition: Value) -> Value {
     tidy(&mut definition);
     definition
@@ -91,6 +92,7 @@ fn tidy(value: &mut Value) {
             if fields.get("format").is_some_and(unsigned) {
                 fields.remove("format");
             }
+            fields.retain(|key, value| key != "default" || (*value != json!([]) && *value != 0));
             drop_null(fields);
             fields.values_mut().for_each(tidy);
         }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::document::{self, Node};
+use crate::policy::break_glass;
 use crate::policy::exception::{Exception, control_exception};
 use crate::policy::parse::control_policy;
 use crate::policy::settings::Problem;
@@ -113,7 +114,7 @@ pub struct Held {
     pub problems: Vec<Problem>,
     /// The policy in force.
     pub policy: Option<Arc<Policy>>,
-    /// The exception in force.
+    /// The exception in force; none while the object is not valid.
     pub exception: Option<Arc<Exception>>,
     /// The generation of what is in force.
     pub in_force_generation: Option<i64>,
@@ -148,18 +149,28 @@ impl Held {
             return held;
         };
         held.problems = problems;
-        // The same object: another one of this name has nothing to do with the one that was good.
-        match before.filter(|before| before.uid == held.uid && before.in_force_generation.is_some())
-        {
-            Some(before) => {
-                held.policy = before.policy;
-                held.exception = before.exception;
-                held.in_force_generation = before.in_force_generation;
-                held.in_force_spec = before.in_force_spec;
-                held.text = before.text;
-            }
-            None => held.take_recorded(object),
+        match held.key.kind {
+            // The same object: another one of this name has nothing to do with the one that was good.
+            Kind::Policy => match before
+                .filter(|before| before.uid == held.uid && before.in_force_generation.is_some())
+            {
+                Some(before) => {
+                    held.policy = before.policy;
+                    held.in_force_generation = before.in_force_generation;
+                    held.in_force_spec = before.in_force_spec;
+                    held.text = before.text;
+                }
+                None => held.take_recorded(object),
+            },
+            // Nobody approved what it has become, and what it was may have been revoked: an
+            // exception that cannot be read lowers nothing.
+            Kind::Exception => {}
         }
+        let stays = match (held.key.kind, held.in_force_generation) {
+            (Kind::Exception, _) => "it lowers nothing",
+            (Kind::Policy, Some(_)) => "its last good version stays in force",
+            (Kind::Policy, None) => "nothing of it is in force",
+        };
         tracing::warn!(
             kind = held.key.kind.as_str(),
             namespace = %visible(&held.key.namespace),
@@ -167,7 +178,7 @@ impl Held {
             generation = held.generation,
             in_force = held.in_force_generation,
             problem = %held.problem().unwrap_or_default(),
-            "an object that is not valid is not put in force; its last good version stays"
+            "an object that is not valid is not put in force; {stays}"
         );
         held
     }
@@ -188,12 +199,16 @@ impl Held {
         }
         self.in_force_generation = object["metadata"]["generation"].as_i64().or(Some(0));
         self.in_force_spec = object["spec"].clone();
+        // Other annotations (what kubectl last applied, say) are no part of what is in force, and a
+        // version that was taken from the status has none of them.
+        let annotation = |name: &str| &object["metadata"]["annotations"][name];
         self.text = format!(
-            "{} {} {} {}",
+            "{} {} {} {} {}",
             self.uid,
             object["spec"],
             object["status"]["approval"],
-            object["metadata"]["annotations"]
+            annotation(break_glass::UNTIL),
+            annotation(break_glass::REASON)
         );
         Ok(())
     }
@@ -248,7 +263,8 @@ fn node(object: &Value) -> Node {
 pub(super) fn digest<'h>(base: &str, held: impl Iterator<Item = &'h Held>) -> Arc<str> {
     let mut hasher = Fnv::default();
     hasher.write(base.as_bytes());
-    for held in held {
+    // What nothing is in force of makes no difference.
+    for held in held.filter(|held| !held.text.is_empty()) {
         hasher.write(held.text.as_bytes());
         hasher.write_u8(0);
     }

@@ -4,15 +4,20 @@ use insta::assert_snapshot;
 
 use super::{exit_code, run, session, stderr, stdout};
 
-const COMMANDS: [&[&str]; 9] = [
+const COMMANDS: [&[&str]; 14] = [
     &[],
     &["serve"],
     &["check"],
     &["review"],
+    &["preview"],
     &["controls"],
     &["policy"],
     &["policy", "lint"],
     &["policy", "show"],
+    &["exception"],
+    &["exception", "list"],
+    &["exception", "approve"],
+    &["exception", "revoke"],
     &["completions"],
 ];
 

@@ -68,7 +68,7 @@ fn with_the_release_the_secret_goes() {
     let mut tidegate = tidegate;
     tidegate.kill(0);
     bed.api().must(&Call::new("DELETE", lease));
-    within(Duration::from_secs(60), "the Secret is collected", || {
+    within(Duration::from_mins(1), "the Secret is collected", || {
         tidegate.secret().is_none()
     });
 }

@@ -37,7 +37,7 @@ fn a_thousand_rotations_at_two_hundred_calls_a_second_fail_no_handshake_and_no_c
             let number = turn.fetch_add(1, Ordering::Relaxed);
             let due = start + Duration::from_secs(1) * u32::try_from(number).unwrap() / RATE;
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
-            if number % 2 == 0 {
+            if number.is_multiple_of(2) {
                 write(&tidegate, &name)
             } else {
                 connecting.call(&name).map(|_| ())
