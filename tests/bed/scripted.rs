@@ -133,7 +133,9 @@ fn read(stream: &mut impl Read) -> io::Result<Option<String>> {
         head.push(byte[0]);
     }
     let head = String::from_utf8_lossy(&head).to_lowercase();
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
     let mut body = vec![0; length.and_then(|length| length.parse().ok()).unwrap_or(0)];
     stream.read_exact(&mut body)?;
     Ok(Some(String::from_utf8_lossy(&body).into_owned()))

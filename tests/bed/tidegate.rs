@@ -148,7 +148,9 @@ impl<'a> Tidegate<'a> {
         without.as_array_mut().unwrap().truncate(1);
         let webhooks = |list: &Value| {
             let patch = json!([{"op": "replace", "path": "/webhooks", "value": list}]);
-            self.bed.api().must(&Call::json_patch(&configuration, &patch));
+            self.bed
+                .api()
+                .must(&Call::json_patch(&configuration, &patch));
         };
         webhooks(&without);
         self.wait_until_guarded(false);
@@ -411,9 +413,10 @@ impl Drop for Tidegate<'_> {
             }
         }
         // Without its webhook the API server's later writes in these namespaces need nobody.
-        let _ = self
-            .bed
-            .call(&Call::new("DELETE", format!("{CONFIGURATIONS}/{}", self.webhook)));
+        let _ = self.bed.call(&Call::new(
+            "DELETE",
+            format!("{CONFIGURATIONS}/{}", self.webhook),
+        ));
     }
 }
 

@@ -264,7 +264,8 @@ fn a_label_below_the_floor_is_a_finding_when_it_comes() {
 
 #[test]
 fn a_label_below_the_floor_does_not_come_in_through_a_subresource() {
-    let spec = "controls: {pod-security: {mode: enforce, settings: {minimum: {enforce: baseline}}}}";
+    let spec =
+        "controls: {pod-security: {mode: enforce, settings: {minimum: {enforce: baseline}}}}";
     let (lowered, before) = (namespace(&[("enforce", "privileged")]), namespace(&[]));
     for subresource in ["status", "finalize"] {
         let write = |new: &Value| {
@@ -274,13 +275,23 @@ fn a_label_below_the_floor_does_not_come_in_through_a_subresource() {
             review
         };
         let response = respond(&one(spec), &write(&lowered), &Facts::default());
-        assert_eq!(findings(&response), set(&["namespaceLevel=enforce"]), "{subresource}");
+        assert_eq!(
+            findings(&response),
+            set(&["namespaceLevel=enforce"]),
+            "{subresource}"
+        );
         assert_eq!(response["status"]["code"], 403);
         // A change of its phase or finalizers is nobody's business.
-        assert_eq!(respond(&one(spec), &write(&before), &Facts::default())["allowed"], true);
+        assert_eq!(
+            respond(&one(spec), &write(&before), &Facts::default())["allowed"],
+            true
+        );
         // Without a floor upstream's silence holds.
         let plain = one("controls: {pod-security: {mode: enforce}}");
-        assert_eq!(respond(&plain, &write(&lowered), &Facts::default())["allowed"], true);
+        assert_eq!(
+            respond(&plain, &write(&lowered), &Facts::default())["allowed"],
+            true
+        );
     }
 }
 

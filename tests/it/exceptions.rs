@@ -52,8 +52,16 @@ fn pod(metadata: &Value) -> Value {
 }
 
 fn review(resource: &str, name: &str, object: &Value) -> Value {
-    let group = if resource == "deployments" { "apps" } else { "" };
-    let namespace = if resource == "namespaces" { name } else { "shop" };
+    let group = if resource == "deployments" {
+        "apps"
+    } else {
+        ""
+    };
+    let namespace = if resource == "namespaces" {
+        name
+    } else {
+        "shop"
+    };
     json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
         "uid": "u-1", "operation": "CREATE", "name": name, "namespace": namespace,
         "kind": {"group": group, "version": "v1", "kind": object["kind"]},
@@ -87,7 +95,12 @@ fn web() -> Value {
 fn said(verdict: &Verdict) -> Vec<String> {
     let one = |finding: &Finding| {
         let by = finding.exception.as_ref().map(|id| format!(" by {id}"));
-        format!("{}={}{}", finding.violation.check.id, finding.mode, by.unwrap_or_default())
+        format!(
+            "{}={}{}",
+            finding.violation.check.id,
+            finding.mode,
+            by.unwrap_or_default()
+        )
     };
     verdict.findings.iter().map(one).collect()
 }
@@ -96,12 +109,26 @@ const BOTH: [&str; 2] = ["pod-security/hostNamespaces", "pod-security/hostPorts"
 
 #[test]
 fn an_exception_lowers_what_it_names_and_nothing_else() {
-    let one = in_force(vec![policy("p", "", "")], vec![exception("agent", BOTH[0], "names: [web]")], Mode::Enforce);
+    let one = in_force(
+        vec![policy("p", "", "")],
+        vec![exception("agent", BOTH[0], "names: [web]")],
+        Mode::Enforce,
+    );
     let verdict = judge(&one, &web());
-    assert_eq!(said(&verdict), ["hostNamespaces=audit by shop/agent", "hostPorts=enforce"]);
+    assert_eq!(
+        said(&verdict),
+        ["hostNamespaces=audit by shop/agent", "hostPorts=enforce"]
+    );
     assert!(!verdict.allowed());
-    assert_eq!(verdict.exceptions().map(|id| &**id).collect::<Vec<_>>(), ["shop/agent"]);
-    let whole = in_force(vec![policy("p", "", "")], vec![exception("agent", "pod-security", "names: [web]")], Mode::Enforce);
+    assert_eq!(
+        verdict.exceptions().map(|id| &**id).collect::<Vec<_>>(),
+        ["shop/agent"]
+    );
+    let whole = in_force(
+        vec![policy("p", "", "")],
+        vec![exception("agent", "pod-security", "names: [web]")],
+        Mode::Enforce,
+    );
     assert!(judge(&whole, &web()).allowed());
 }
 
@@ -113,9 +140,15 @@ fn two_exceptions_do_not_widen_each_other() {
         exception("other", BOTH[1], "names: [db]"),
     ];
     let policies = in_force(vec![policy("p", "", "")], exceptions, Mode::Enforce);
-    assert_eq!(said(&judge(&policies, &web())), ["hostNamespaces=audit by shop/one", "hostPorts=enforce"]);
+    assert_eq!(
+        said(&judge(&policies, &web())),
+        ["hostNamespaces=audit by shop/one", "hostPorts=enforce"]
+    );
     let db = review("pods", "db", &pod(&json!({"name": "db"})));
-    assert_eq!(said(&judge(&policies, &db)), ["hostNamespaces=enforce", "hostPorts=audit by shop/other"]);
+    assert_eq!(
+        said(&judge(&policies, &db)),
+        ["hostNamespaces=enforce", "hostPorts=audit by shop/other"]
+    );
     // The kind of the one and the name of the other are nobody's.
     let exceptions = vec![
         exception("one", BOTH[0], "kinds: [Pod], names: [db]"),
@@ -130,16 +163,31 @@ fn where_one_of_several_policies_never_lets_it_be_excepted_it_denies() {
     let strict = "exceptions: {never: [pod-security/hostNamespaces]}";
     for order in [["", strict], [strict, ""]] {
         let list = order.iter().enumerate().map(|(number, rest)| {
-            let rest = if rest.is_empty() { String::new() } else { format!(", {rest}") };
+            let rest = if rest.is_empty() {
+                String::new()
+            } else {
+                format!(", {rest}")
+            };
             policy(&format!("p{number}"), &rest, "")
         });
         let exceptions = vec![exception("agent", "pod-security", "names: [web]")];
         let policies = in_force(list.collect(), exceptions, Mode::Enforce);
         let verdict = judge(&policies, &web());
-        assert_eq!(said(&verdict), ["hostNamespaces=enforce", "hostPorts=audit by shop/agent"]);
+        assert_eq!(
+            said(&verdict),
+            ["hostNamespaces=enforce", "hostPorts=audit by shop/agent"]
+        );
         assert!(!verdict.allowed());
-        let policies: Vec<&str> = verdict.findings[0].policies.iter().map(|name| &**name).collect();
-        assert_eq!(policies.len(), 2, "the stricter policy is named, and the other too");
+        let policies: Vec<&str> = verdict.findings[0]
+            .policies
+            .iter()
+            .map(|name| &**name)
+            .collect();
+        assert_eq!(
+            policies.len(),
+            2,
+            "the stricter policy is named, and the other too"
+        );
     }
 }
 
@@ -147,19 +195,42 @@ fn where_one_of_several_policies_never_lets_it_be_excepted_it_denies() {
 fn how_long_an_exception_may_last_is_each_policys_own_word() {
     let short = policy("short", ", exceptions: {maxDays: 7}", "");
     let exceptions = || vec![exception("agent", "pod-security", "names: [web]")];
-    assert!(judge(&in_force(vec![policy("p", "", "")], exceptions(), Mode::Enforce), &web()).allowed());
+    assert!(
+        judge(
+            &in_force(vec![policy("p", "", "")], exceptions(), Mode::Enforce),
+            &web()
+        )
+        .allowed()
+    );
     // Approved on the 1st of December until the 1st of January.
-    let both = in_force(vec![policy("p", "", ""), short], exceptions(), Mode::Enforce);
+    let both = in_force(
+        vec![policy("p", "", ""), short],
+        exceptions(),
+        Mode::Enforce,
+    );
     assert!(!judge(&both, &web()).allowed());
 }
 
 #[test]
 fn every_control_at_once_is_lowered_only_where_the_policy_allows_that() {
     let all = || vec![exception("all", "*", "names: [web]")];
-    assert!(!judge(&in_force(vec![policy("p", "", "")], all(), Mode::Enforce), &web()).allowed());
-    let allowing = policy("p", ", exceptions: {allControls: true, never: [pod-security/hostPorts]}", "");
+    assert!(
+        !judge(
+            &in_force(vec![policy("p", "", "")], all(), Mode::Enforce),
+            &web()
+        )
+        .allowed()
+    );
+    let allowing = policy(
+        "p",
+        ", exceptions: {allControls: true, never: [pod-security/hostPorts]}",
+        "",
+    );
     let verdict = judge(&in_force(vec![allowing], all(), Mode::Enforce), &web());
-    assert_eq!(said(&verdict), ["hostNamespaces=audit by shop/all", "hostPorts=enforce"]);
+    assert_eq!(
+        said(&verdict),
+        ["hostNamespaces=audit by shop/all", "hostPorts=enforce"]
+    );
 }
 
 #[test]
@@ -167,21 +238,32 @@ fn under_audit_only_it_is_still_told_what_an_exception_would_have_let_through() 
     let exceptions = vec![exception("agent", BOTH[0], "names: [web]")];
     let policies = in_force(vec![policy("p", "", "")], exceptions, Mode::Audit);
     let verdict = judge(&policies, &web());
-    assert_eq!(said(&verdict), ["hostNamespaces=audit by shop/agent", "hostPorts=audit"]);
+    assert_eq!(
+        said(&verdict),
+        ["hostNamespaces=audit by shop/agent", "hostPorts=audit"]
+    );
     let would: Vec<&str> = verdict.findings.iter().map(Finding::would).collect();
     assert_eq!(would, ["allow", "deny"]);
 }
 
 #[test]
 fn an_exception_ends_in_the_second_of_its_end_and_is_nothing_without_a_clock() {
-    let policies = in_force(vec![policy("p", "", "")], vec![exception("agent", "pod-security", "names: [web]")], Mode::Enforce);
+    let policies = in_force(
+        vec![policy("p", "", "")],
+        vec![exception("agent", "pod-security", "names: [web]")],
+        Mode::Enforce,
+    );
     for (now, allowed) in [
         (Some("2026-12-31T23:59:59.999Z"), true),
         (Some("2027-01-01T00:00:00Z"), false),
         (Some("2027-06-01T00:00:00Z"), false),
         (None, false),
     ] {
-        assert_eq!(judge_at(&policies, &web(), now).allowed(), allowed, "{now:?}");
+        assert_eq!(
+            judge_at(&policies, &web(), now).allowed(),
+            allowed,
+            "{now:?}"
+        );
     }
 }
 
@@ -190,11 +272,18 @@ fn an_exception_is_for_objects_of_its_own_namespace_and_never_for_the_namespace_
     let floor = "apiVersion: tidegate.dev/v1alpha1\nkind: ControlPolicy\nmetadata: {name: floor}\nspec:\n  \
         controls: {pod-security: {mode: enforce, settings: {minimum: {enforce: baseline}}}}\n";
     let floor = control_policy(&document::parse(floor).remove(0).unwrap().node).unwrap();
-    let exceptions = vec![exception("agent", "pod-security", "kinds: [Namespace, Pod]")];
+    let exceptions = vec![exception(
+        "agent",
+        "pod-security",
+        "kinds: [Namespace, Pod]",
+    )];
     let policies = in_force(vec![floor], exceptions, Mode::Enforce);
     let lowered = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {
         "name": "shop", "labels": {"pod-security.kubernetes.io/enforce": "privileged"}}});
-    assert_eq!(said(&judge(&policies, &review("namespaces", "shop", &lowered))), ["namespaceLevel=enforce"]);
+    assert_eq!(
+        said(&judge(&policies, &review("namespaces", "shop", &lowered))),
+        ["namespaceLevel=enforce"]
+    );
     assert!(judge(&policies, &web()).allowed());
     let mut foreign = web();
     foreign["request"]["namespace"] = json!("billing");
@@ -203,18 +292,39 @@ fn an_exception_is_for_objects_of_its_own_namespace_and_never_for_the_namespace_
 
 #[test]
 fn names_and_labels_are_those_of_the_object_as_it_will_be() {
-    let named = in_force(vec![policy("p", "", "")], vec![exception("agent", "pod-security", "names: [\"agent-*\"]")], Mode::Enforce);
+    let named = in_force(
+        vec![policy("p", "", "")],
+        vec![exception("agent", "pod-security", "names: [\"agent-*\"]")],
+        Mode::Enforce,
+    );
     let generated = |prefix: &str| review("pods", "", &pod(&json!({"generateName": prefix})));
     assert!(judge(&named, &generated("agent-")).allowed());
     assert!(!judge(&named, &generated("other-")).allowed());
     // The name in the object counts, whatever the request is called.
-    let posed = review("pods", "agent-1", &pod(&json!({"name": "web", "generateName": "agent-"})));
+    let posed = review(
+        "pods",
+        "agent-1",
+        &pod(&json!({"name": "web", "generateName": "agent-"})),
+    );
     assert!(!judge(&named, &posed).allowed());
 
-    let labelled = in_force(vec![policy("p", "", "")],
-        vec![exception("agent", "pod-security", "selector: {matchLabels: {app: agent}}")], Mode::Enforce);
+    let labelled = in_force(
+        vec![policy("p", "", "")],
+        vec![exception(
+            "agent",
+            "pod-security",
+            "selector: {matchLabels: {app: agent}}",
+        )],
+        Mode::Enforce,
+    );
     let with = |labels: Value| pod(&json!({"name": "web", "labels": labels}));
-    assert!(judge(&labelled, &review("pods", "web", &with(json!({"app": "agent"})))).allowed());
+    assert!(
+        judge(
+            &labelled,
+            &review("pods", "web", &with(json!({"app": "agent"})))
+        )
+        .allowed()
+    );
     // On an update what it was does not count.
     let mut update = review("pods", "web", &with(json!({"app": "web"})));
     update["request"]["operation"] = json!("UPDATE");
@@ -225,20 +335,28 @@ fn names_and_labels_are_those_of_the_object_as_it_will_be() {
 
 #[test]
 fn what_a_template_would_be_warned_for_is_lowered_with_the_name_and_labels_of_the_workload() {
-    let object = |labels: Value| json!({"apiVersion": "apps/v1", "kind": "Deployment",
+    let object = |labels: Value| {
+        json!({"apiVersion": "apps/v1", "kind": "Deployment",
         "metadata": {"name": "agent", "labels": labels},
-        "spec": {"template": {"metadata": {"labels": {"app": "agent"}}, "spec": pod(&json!({}))["spec"]}}});
+        "spec": {"template": {"metadata": {"labels": {"app": "agent"}}, "spec": pod(&json!({}))["spec"]}}})
+    };
     let deployment = review("deployments", "agent", &object(json!({})));
     let lowered = |matched: &str| {
         let exceptions = vec![exception("agent", "pod-security", matched)];
         let policies = in_force(vec![policy("p", "", "")], exceptions, Mode::Enforce);
         let verdict = judge(&policies, &deployment);
         assert!(!verdict.findings.is_empty());
-        verdict.findings.iter().all(|finding| finding.mode == Mode::Audit && finding.exception.is_some())
+        verdict
+            .findings
+            .iter()
+            .all(|finding| finding.mode == Mode::Audit && finding.exception.is_some())
     };
     assert!(lowered("kinds: [Deployment], names: [agent]"));
     assert!(!lowered("kinds: [Pod], names: [agent]"));
-    assert!(!lowered("selector: {matchLabels: {app: agent}}"), "the labels of the template are its pods'");
+    assert!(
+        !lowered("selector: {matchLabels: {app: agent}}"),
+        "the labels of the template are its pods'"
+    );
 }
 
 const OPENED: &str = "tidegate.dev/break-glass-until: 2026-12-15T13:00:00Z, tidegate.dev/break-glass-reason: the database is down";
@@ -250,7 +368,11 @@ fn an_opened_policy_only_records_until_its_end_and_others_stay_as_they_are() {
     let verdict = judge(&alone, &web());
     assert_eq!(said(&verdict), ["hostNamespaces=audit", "hostPorts=audit"]);
     let would: Vec<&str> = verdict.findings.iter().map(Finding::would).collect();
-    assert_eq!(would, ["deny", "deny"], "it is not told what would have been denied");
+    assert_eq!(
+        would,
+        ["deny", "deny"],
+        "it is not told what would have been denied"
+    );
     for (now, allowed) in [
         (Some("2026-12-15T12:59:59.9Z"), true),
         (Some("2026-12-15T13:00:00Z"), false),
@@ -260,7 +382,11 @@ fn an_opened_policy_only_records_until_its_end_and_others_stay_as_they_are() {
     ] {
         assert_eq!(judge_at(&alone, &web(), now).allowed(), allowed, "{now:?}");
     }
-    let both = in_force(vec![open(), policy("closed", "", "")], vec![], Mode::Enforce);
+    let both = in_force(
+        vec![open(), policy("closed", "", "")],
+        vec![],
+        Mode::Enforce,
+    );
     assert!(!judge(&both, &web()).allowed());
 }
 
@@ -269,7 +395,10 @@ fn an_exception_and_an_opened_policy_together_are_both_told() {
     let open = policy("open", ", breakGlass: {groups: [ops], maxHours: 2}", OPENED);
     let exceptions = vec![exception("agent", BOTH[0], "names: [web]")];
     let verdict = judge(&in_force(vec![open], exceptions, Mode::Enforce), &web());
-    assert_eq!(said(&verdict), ["hostNamespaces=audit by shop/agent", "hostPorts=audit"]);
+    assert_eq!(
+        said(&verdict),
+        ["hostNamespaces=audit by shop/agent", "hostPorts=audit"]
+    );
 }
 
 #[test]

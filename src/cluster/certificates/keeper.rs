@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::bundle::Bundle;
 use super::content::Content;
-use super::plan::{Action, Trust, plan};
+use super::plan::{Action, Trust, WithLeaf, plan};
 use super::trust::{Lingering, Trusted, entries};
 use super::{Keeping, Settings, webhook_place};
 use crate::cluster::call::Api;
@@ -17,6 +17,7 @@ use crate::cluster::events::{EventType, Events, Notice, Reference};
 use crate::cluster::lease::Leadership;
 use crate::cluster::one::Seen;
 use crate::cluster::wire::{code, explain};
+use crate::json::tree::{at, set};
 use crate::server::{Metrics, Rotation};
 
 /// The leader looks at least this often, whatever the watches tell.
@@ -198,8 +199,11 @@ impl Keeper {
         for _ in 0..STEPS {
             let content = Content::of(secret.as_ref().unwrap_or(&Value::Null));
             let next = match self.planned(&content)? {
-                Planned::Write(new) => {
+                Planned::Write(new, made) => {
                     secret = Some(self.store(secret, &new).await?);
+                    for what in made {
+                        self.metrics.upkeep().rotated(*what);
+                    }
                     let bundle = new.bundle()?;
                     self.lingering.observe(&bundle, Instant::now());
                     // A bundle that shrinks can wait until everything else is done.
@@ -241,7 +245,6 @@ impl Keeper {
             newest_settled: !self.trusted.known()
                 || newest.is_some_and(|newest| settled.certificates().contains(newest)),
         };
-        let metrics = self.metrics.upkeep();
         Ok(match plan(&content.held(names, now), trust, *lives, now) {
             Action::Rest(until) => {
                 let left = u64::try_from(until.saturating_sub(now)).unwrap_or_default();
@@ -254,18 +257,20 @@ impl Keeper {
             Action::Authority { leaf, why } => {
                 tracing::info!(reason = %why, ?leaf, "making a CA");
                 let new = content.with_authority(leaf, names, *lives, now)?;
-                metrics.rotated(Rotation::Authority);
-                Planned::Write(new)
+                let made: &[Rotation] = match leaf {
+                    WithLeaf::Make => &[Rotation::Authority, Rotation::Leaf],
+                    WithLeaf::Keep | WithLeaf::Leave => &[Rotation::Authority],
+                };
+                Planned::Write(new, made)
             }
             Action::Leaf { why } => {
                 tracing::info!(reason = %why, "making a serving certificate");
                 let new = content.with_leaf(names, *lives, now)?;
-                metrics.rotated(Rotation::Leaf);
-                Planned::Write(new)
+                Planned::Write(new, &[Rotation::Leaf])
             }
             Action::Forget => {
                 tracing::info!("dropping the CAs that no certificate in use is of");
-                Planned::Write(content.forgetting(now)?)
+                Planned::Write(content.forgetting(now)?, &[])
             }
         })
     }
@@ -286,31 +291,33 @@ impl Keeper {
             });
             return Ok(self.api.create(&place.path, &secret).await?);
         };
-        if secret["immutable"] == true {
+        if *at(&secret, &["immutable"]) == true {
             return Err(Stop::Failed(format!(
                 "Secret {} is immutable, so its certificates cannot be renewed; delete it and \
                  tidegate makes another",
                 self.settings.secret
             )));
         }
-        let mut data = secret["data"].as_object().cloned().unwrap_or_default();
         if let Value::Object(new) = content.data() {
-            data.extend(new);
+            for (key, value) in new {
+                set(&mut secret, &["data", &key], value);
+            }
         }
-        secret["data"] = Value::Object(data);
-        let metadata = &mut secret["metadata"];
-        let mut labels = metadata["labels"].as_object().cloned().unwrap_or_default();
-        labels.insert(LABEL.to_owned(), json!("tidegate"));
-        metadata["labels"] = Value::Object(labels);
+        set(
+            &mut secret,
+            &["metadata", "labels", LABEL],
+            json!("tidegate"),
+        );
         if let Some(owner) = owner {
-            let mut owners = metadata["ownerReferences"]
-                .as_array()
-                .cloned()
-                .unwrap_or_default();
-            if owners.iter().all(|other| other["uid"] != owner["uid"]) {
+            let owners = at(&secret, &["metadata", "ownerReferences"]).as_array();
+            let mut owners = owners.cloned().unwrap_or_default();
+            if owners
+                .iter()
+                .all(|other| at(other, &["uid"]) != at(&owner, &["uid"]))
+            {
                 owners.push(owner);
             }
-            metadata["ownerReferences"] = Value::Array(owners);
+            set(&mut secret, &["metadata", "ownerReferences"], json!(owners));
         }
         Ok(self.api.replace(&place.path, &place.name, &secret).await?)
     }
@@ -329,7 +336,7 @@ impl Keeper {
         Ok(found.filter(|_| same_namespace).map(|found| {
             json!({
                 "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
-                "name": lease.name, "uid": found["metadata"]["uid"],
+                "name": lease.name, "uid": at(&found, &["metadata", "uid"]),
             })
         }))
     }
@@ -387,7 +394,9 @@ impl Keeper {
 
 /// What the plan comes to.
 enum Planned {
-    Write(Content),
+    /// This content, which has something in it that was made.
+    Write(Content, &'static [Rotation]),
+    /// Nothing until then.
     Until(Instant),
 }
 
@@ -396,7 +405,7 @@ enum Planned {
 fn bundle_patch(configuration: &Value, wanted: &Bundle) -> Vec<Value> {
     let mut patch = Vec::new();
     for (index, entry) in entries(configuration).enumerate() {
-        let has = Bundle::of_ca_bundle(&entry["clientConfig"]["caBundle"]);
+        let has = Bundle::of_ca_bundle(at(entry, &["clientConfig", "caBundle"]));
         if has.is_ok_and(|has| has.same(wanted)) {
             continue;
         }
@@ -414,7 +423,7 @@ fn bundle_patch(configuration: &Value, wanted: &Bundle) -> Vec<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::certificates::plan::{Lives, WithLeaf};
+    use crate::cluster::certificates::plan::Lives;
 
     #[test]
     fn only_entries_that_differ_are_patched_and_each_is_told_by_its_name() {

@@ -151,9 +151,9 @@ impl Held {
         held.problems = problems;
         match held.key.kind {
             // The same object: another one of this name has nothing to do with the one that was good.
-            Kind::Policy => match before.filter(|before| {
-                before.uid == held.uid && before.in_force_generation.is_some()
-            }) {
+            Kind::Policy => match before
+                .filter(|before| before.uid == held.uid && before.in_force_generation.is_some())
+            {
                 Some(before) => {
                     held.policy = before.policy;
                     held.in_force_generation = before.in_force_generation;

@@ -43,7 +43,8 @@ fn modes(store: &Store) -> Vec<(String, Mode)> {
     let in_force = store.in_force().load_full();
     let mode = |policy: &Arc<Policy>| policy.controls.first().and_then(|setup| setup.mode);
     let list = in_force.list.iter();
-    list.map(|policy| (policy.name.to_string(), mode(policy).unwrap())).collect()
+    list.map(|policy| (policy.name.to_string(), mode(policy).unwrap()))
+        .collect()
 }
 
 #[test]
@@ -51,7 +52,8 @@ fn a_change_among_ten_thousand_policies_and_exceptions_is_in_force_in_time() {
     const EACH: usize = 10_000;
     let store = store();
     let start = Clock::now();
-    let policies = (0..EACH).map(|number| policy(&format!("p{number}"), &format!("p{number}"), 1, "enforce"));
+    let policies =
+        (0..EACH).map(|number| policy(&format!("p{number}"), &format!("p{number}"), 1, "enforce"));
     side(&store, Kind::Policy).replace(policies.collect());
     side(&store, Kind::Exception).replace((0..EACH).map(exception).collect());
     let all = start.elapsed();
@@ -62,7 +64,9 @@ fn a_change_among_ten_thousand_policies_and_exceptions_is_in_force_in_time() {
     side(&store, Kind::Policy).set(policy("p77", "p77", 2, "warn"));
     store.put_in_force();
     let change = start.elapsed();
-    println!("{EACH} policies and exceptions in force after {all:?}, a change among them after {change:?}");
+    println!(
+        "{EACH} policies and exceptions in force after {all:?}, a change among them after {change:?}"
+    );
     assert!(modes(&store).contains(&("p77".to_owned(), Mode::Warn)));
     // Without optimisation, on a machine that does other things too.
     assert!(change < Duration::from_secs(2), "{change:?}");
@@ -81,7 +85,8 @@ fn a_replica_that_saw_the_good_version_and_one_that_reads_it_from_the_status_are
     let recorded = json!({"generation": 1, "spec": good.0["spec"]});
     let (saw, reads) = (store(), store());
     let Custom(mut applied) = good;
-    applied["metadata"]["annotations"] = json!({"kubectl.kubernetes.io/last-applied-configuration": "{}"});
+    applied["metadata"]["annotations"] =
+        json!({"kubectl.kubernetes.io/last-applied-configuration": "{}"});
     side(&saw, Kind::Policy).replace(vec![Custom(applied)]);
     let before = generation(&saw);
     side(&saw, Kind::Policy).set(broken("p", "u1", &recorded));
@@ -90,7 +95,12 @@ fn a_replica_that_saw_the_good_version_and_one_that_reads_it_from_the_status_are
     for store in [&saw, &reads] {
         assert_eq!(modes(store), [("p".to_owned(), Mode::Enforce)]);
         assert_eq!(generation(store), before);
-        store.each(|held| assert_eq!((held.in_force_generation, held.problems.len()), (Some(1), 1)));
+        store.each(|held| {
+            assert_eq!(
+                (held.in_force_generation, held.problems.len()),
+                (Some(1), 1)
+            )
+        });
     }
 }
 

@@ -49,7 +49,11 @@ pub(super) async fn webhook(api: &Api, installation: &Installation) -> Vec<Look>
             Some(_) => "with the caBundle of its Secret",
             None => "the caBundle was not compared",
         };
-        return vec![Look::new(PART, State::Ok, format!("as installed, {bundle}"))];
+        return vec![Look::new(
+            PART,
+            State::Ok,
+            format!("as installed, {bundle}"),
+        )];
     }
     let wrong = |drift: &crate::drift::Drift| Look::new(PART, State::Wrong, drift.to_string());
     drifts.iter().map(wrong).collect()
@@ -117,9 +121,17 @@ fn valid(
     let until = OffsetDateTime::from_unix_timestamp(validity.until).map(time);
     let until = until.unwrap_or_default();
     if !validity.holds(now) {
-        Look::new(PART, State::Wrong, format!("{what} is not valid now; it is until {until}"))
+        Look::new(
+            PART,
+            State::Wrong,
+            format!("{what} is not valid now; it is until {until}"),
+        )
     } else if validity.overdue(now) {
-        Look::new(PART, State::Wrong, format!("{what} should have been renewed; it ends on {until}"))
+        Look::new(
+            PART,
+            State::Wrong,
+            format!("{what} should have been renewed; it ends on {until}"),
+        )
     } else {
         Look::new(PART, State::Ok, format!("{what} is valid until {until}"))
     }
@@ -128,7 +140,10 @@ fn valid(
 /// The Deployment: ready replicas, and the version of its image.
 pub(super) async fn replicas(api: &Api, installation: &Installation) -> Look {
     const PART: &str = "replicas";
-    let path = format!("/apis/apps/v1/namespaces/{}/deployments", installation.namespace);
+    let path = format!(
+        "/apis/apps/v1/namespaces/{}/deployments",
+        installation.namespace
+    );
     let deployment = match read(api, &path, &installation.name).await {
         Ok(Some(deployment)) => deployment,
         Ok(None) => return Look::new(PART, State::Wrong, "the Deployment is missing"),
@@ -173,7 +188,11 @@ pub(super) async fn lease(api: &Api, installation: &Installation) -> Look {
     match age {
         _ if holder.is_empty() => Look::new(PART, State::Wrong, "nobody leads"),
         Ok(age) if age <= i64::try_from(lease::DURATION.as_secs()).unwrap_or(i64::MAX) => {
-            Look::new(PART, State::Ok, format!("{holder} leads, renewed {age} s ago"))
+            Look::new(
+                PART,
+                State::Ok,
+                format!("{holder} leads, renewed {age} s ago"),
+            )
         }
         _ => Look::new(
             PART,

@@ -67,10 +67,15 @@ fn make(bed: &Bed, prefix: &str, recorder: &Recorder) -> Vec<Vec<Outcome>> {
                 review: recorder.lock().unwrap().last.remove(&namespace),
             }
         };
-        part(&namespace, number, PARTS).into_iter().map(outcome).collect()
+        part(&namespace, number, PARTS)
+            .into_iter()
+            .map(outcome)
+            .collect()
     };
     std::thread::scope(|scope| {
-        let parts: Vec<_> = (0..PARTS).map(|number| scope.spawn(move || make_part(number))).collect();
+        let parts: Vec<_> = (0..PARTS)
+            .map(|number| scope.spawn(move || make_part(number)))
+            .collect();
         parts.into_iter().map(|part| part.join().unwrap()).collect()
     })
 }
@@ -80,7 +85,10 @@ fn stored(bed: &Bed, prefix: &str) -> BTreeMap<String, Value> {
     let mut stored = BTreeMap::new();
     for number in 0..PARTS {
         let namespace = format!("{prefix}-{number}");
-        let own = bed.api().must(&Call::new("GET", format!("/api/v1/namespaces/{namespace}"))).body;
+        let own = bed
+            .api()
+            .must(&Call::new("GET", format!("/api/v1/namespaces/{namespace}")))
+            .body;
         stored.insert(format!("{number} namespace"), essence(&own, &namespace));
         for (api, resource) in TEMPLATE_RESOURCES.into_iter().chain([("/api/v1", "pods")]) {
             let path = format!("{api}/namespaces/{namespace}/{resource}");
@@ -103,9 +111,14 @@ fn essence(object: &Value, namespace: &str) -> Value {
     }
     // Written by controllers when they come to it.
     object.as_object_mut().unwrap().remove("status");
-    let text = object.to_string().replace(&uid, "UID").replace(namespace, "NAMESPACE");
+    let text = object
+        .to_string()
+        .replace(&uid, "UID")
+        .replace(namespace, "NAMESPACE");
     // The token volume that the API server adds has a random name.
-    let name = text.find("kube-api-access-").map(|start| text[start..start + 21].to_owned());
+    let name = text
+        .find("kube-api-access-")
+        .map(|start| text[start..start + 21].to_owned());
     let text = name.map_or(text.clone(), |name| text.replace(&name, "kube-api-access"));
     serde_json::from_str(&text).unwrap()
 }
@@ -125,15 +138,26 @@ fn options<'b>(bed: &'b Bed, state: &str) -> TidegateOptions<'b> {
 /// Holds the outcomes and objects of one state against those without tidegate.
 fn compare(state: &str, with: &[Vec<Outcome>], without: &[Vec<Outcome>]) {
     for (with, without) in with.iter().flatten().zip(without.iter().flatten()) {
-        assert_eq!((&with.what, with.status), (&without.what, without.status), "{state}");
+        assert_eq!(
+            (&with.what, with.status),
+            (&without.what, without.status),
+            "{state}"
+        );
     }
 }
 
 fn compare_stored(state: &str, with: &BTreeMap<String, Value>, without: &BTreeMap<String, Value>) {
     let keys = |stored: &BTreeMap<String, Value>| stored.keys().cloned().collect::<BTreeSet<_>>();
-    assert_eq!(keys(with), keys(without), "{state}: other objects are stored");
+    assert_eq!(
+        keys(with),
+        keys(without),
+        "{state}: other objects are stored"
+    );
     for (key, object) in with {
-        assert_eq!(object, &without[key], "{state}: {key} is stored differently");
+        assert_eq!(
+            object, &without[key],
+            "{state}: {key} is stored differently"
+        );
     }
 }
 
@@ -185,7 +209,9 @@ fn nonsense(bed: &Bed, registered: &Tidegate<'_>) -> Scripted {
         let call = calls.fetch_add(1, Ordering::Relaxed);
         if call % 400 == 399 {
             // Asked again every second, until the time is over.
-            return raw("HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            return raw(
+                "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            );
         }
         match call % 11 {
             0 => Reply::Body("denied, of course".to_owned()),
@@ -193,10 +219,17 @@ fn nonsense(bed: &Bed, registered: &Tidegate<'_>) -> Scripted {
             2 => answer("v1", json!({"uid": "another", "allowed": false})),
             3 => answer("v1beta1", json!({"uid": uid, "allowed": false})),
             4 => answer("v1", json!({"allowed": false, "status": {"code": 403}})),
-            5 => answer("v1", json!({"uid": uid, "allowed": true, "patchType": "JSONPatch", "patch": "W10="})),
+            5 => answer(
+                "v1",
+                json!({"uid": uid, "allowed": true, "patchType": "JSONPatch", "patch": "W10="}),
+            ),
             6 => answer("v1", json!([uid])),
-            7 => raw("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 4\r\nConnection: close\r\n\r\nboom"),
-            8 => raw("HTTP/1.1 200 OK\r\nContent-Length: 4000\r\nConnection: close\r\n\r\n{\"apiVersion\": \"admission"),
+            7 => raw(
+                "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 4\r\nConnection: close\r\n\r\nboom",
+            ),
+            8 => raw(
+                "HTTP/1.1 200 OK\r\nContent-Length: 4000\r\nConnection: close\r\n\r\n{\"apiVersion\": \"admission",
+            ),
             9 => raw("\u{0}\u{1}\u{2}not HTTP at all\r\n\r\n"),
             _ => raw(""),
         }
@@ -209,7 +242,9 @@ fn judge(policies: &Policies, review: &Value, labels: &Value) -> Judged {
     let body = review.to_string();
     let input = Input::new(Request::decode(body.as_bytes()).unwrap());
     let labels = labels.as_object().cloned().unwrap_or_default();
-    let labels = labels.iter().map(|(key, value)| (key.as_str(), value.as_str().unwrap()));
+    let labels = labels
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_str().unwrap()));
     let facts = Facts {
         namespace: Fact::Known(labels.collect::<Labels>()),
         existing_pods: Fact::Known(tidegate::facts::ExistingPods::default()),
@@ -218,7 +253,11 @@ fn judge(policies: &Policies, review: &Value, labels: &Value) -> Judged {
     let verdict = evaluate(policies, &input, &facts);
     Judged {
         rules: verdict.findings.iter().map(Finding::rule).collect(),
-        denying: verdict.findings.iter().filter(|finding| finding.denies()).count(),
+        denying: verdict
+            .findings
+            .iter()
+            .filter(|finding| finding.denies())
+            .count(),
     }
 }
 
@@ -248,7 +287,10 @@ impl Bench {
         let request = &review["request"];
         let namespace = request["namespace"].as_str().unwrap();
         let first = || json!({"kubernetes.io/metadata.name": namespace});
-        let labels = self.labels.entry(namespace.to_owned()).or_insert_with(first);
+        let labels = self
+            .labels
+            .entry(namespace.to_owned())
+            .or_insert_with(first);
         let judged = judge(&self.policies, review, labels);
         if request["kind"]["kind"] == "Namespace" {
             *labels = request["object"]["metadata"]["labels"].clone();
@@ -273,19 +315,39 @@ fn shown(
     for (outcome, recorded) in outcomes.iter().flatten().zip(recorded.iter().flatten()) {
         let annotations = &events[&outcome.audit_id];
         let Some(expected) = recorded.review.as_ref().map(|review| bench.judge(review)) else {
-            assert!(annotations[key("verdict")].is_null(), "{}: {annotations}", outcome.what);
+            assert!(
+                annotations[key("verdict")].is_null(),
+                "{}: {annotations}",
+                outcome.what
+            );
             continue;
         };
         let Some(verdict) = annotations[key("verdict")].as_str() else {
-            assert!(annotations.to_string().contains("failed-open"), "{}: {annotations}", outcome.what);
+            assert!(
+                annotations.to_string().contains("failed-open"),
+                "{}: {annotations}",
+                outcome.what
+            );
             missed += 1;
             continue;
         };
         let findings = annotations[key("findings")].as_str().unwrap_or("[]");
         let findings: Vec<Value> = serde_json::from_str(findings).unwrap();
-        assert_eq!(verdict == "audit", !findings.is_empty(), "{}: {annotations}", outcome.what);
-        assert!(findings.iter().all(|finding| finding["mode"] == "audit"), "{}: {annotations}", outcome.what);
-        let rules: Vec<&str> = findings.iter().map(|finding| finding["check"].as_str().unwrap()).collect();
+        assert_eq!(
+            verdict == "audit",
+            !findings.is_empty(),
+            "{}: {annotations}",
+            outcome.what
+        );
+        assert!(
+            findings.iter().all(|finding| finding["mode"] == "audit"),
+            "{}: {annotations}",
+            outcome.what
+        );
+        let rules: Vec<&str> = findings
+            .iter()
+            .map(|finding| finding["check"].as_str().unwrap())
+            .collect();
         assert_eq!(rules, expected.rules, "{}: {annotations}", outcome.what);
         denying += expected.denying;
     }
@@ -307,7 +369,10 @@ fn two_thousand_writes_are_stored_alike_without_tidegate_and_with_it_in_every_st
     let check = |state: &str, outcomes: &[Vec<Outcome>]| {
         compare(state, outcomes, &free);
         compare_stored(state, &stored(&bed, state), &kept);
-        println!("{state}: as without tidegate; {:?} so far", started.elapsed());
+        println!(
+            "{state}: as without tidegate; {:?} so far",
+            started.elapsed()
+        );
     };
 
     let healthy = options(&bed, "aophealthy").start();
@@ -350,7 +415,16 @@ fn two_thousand_writes_are_stored_alike_without_tidegate_and_with_it_in_every_st
         started.elapsed()
     );
     assert!(denying > 500, "{denying}");
-    assert!(missed * 20 < writes, "{missed} of {writes} calls were not answered in time");
-    assert!(missed > 0 || while_healthy >= denying as f64, "the metric leaves findings out");
-    assert_eq!(while_slow, of_all as f64, "the metric counts something else");
+    assert!(
+        missed * 20 < writes,
+        "{missed} of {writes} calls were not answered in time"
+    );
+    assert!(
+        missed > 0 || while_healthy >= denying as f64,
+        "the metric leaves findings out"
+    );
+    assert_eq!(
+        while_slow, of_all as f64,
+        "the metric counts something else"
+    );
 }

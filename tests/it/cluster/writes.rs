@@ -56,7 +56,8 @@ fn corpus() -> Vec<(String, Value)> {
 fn read(yaml: &str) -> Vec<Value> {
     let documents = document::parse(yaml).into_iter();
     let text = documents.map(|document| document.unwrap().node.to_json());
-    text.map(|text| serde_json::from_str(&text).unwrap()).collect()
+    text.map(|text| serde_json::from_str(&text).unwrap())
+        .collect()
 }
 
 /// A Pod, and templates of it, from their creation to their end.
@@ -71,13 +72,28 @@ fn life(namespace: &str, name: &str, pod: &Value) -> Vec<Write> {
     let mut writes = vec![
         write("dry run of", Call::post(&pods, pod).dry_run()),
         write("create", Call::post(&pods, pod)),
-        write("label", Call::patch(&own, &json!({"metadata": {"labels": {"team": "shop"}}}))),
-        write("new image of", Call::json_patch(&own, &json!([
-            {"op": "replace", "path": "/spec/containers/0/image", "value": "registry.example/app:2"},
-        ]))),
-        write("debug", Call::patch(format!("{own}/ephemeralcontainers"), &json!({"spec": {"ephemeralContainers": [
-            {"name": "debugger", "image": "registry.example/debug:1", "securityContext": {"privileged": true}},
-        ]}}))),
+        write(
+            "label",
+            Call::patch(&own, &json!({"metadata": {"labels": {"team": "shop"}}})),
+        ),
+        write(
+            "new image of",
+            Call::json_patch(
+                &own,
+                &json!([
+                    {"op": "replace", "path": "/spec/containers/0/image", "value": "registry.example/app:2"},
+                ]),
+            ),
+        ),
+        write(
+            "debug",
+            Call::patch(
+                format!("{own}/ephemeralcontainers"),
+                &json!({"spec": {"ephemeralContainers": [
+                    {"name": "debugger", "image": "registry.example/debug:1", "securityContext": {"privileged": true}},
+                ]}}),
+            ),
+        ),
     ];
     for (api, resource) in TEMPLATE_RESOURCES {
         let path = format!("{api}/namespaces/{namespace}/{resource}");
@@ -87,9 +103,15 @@ fn life(namespace: &str, name: &str, pod: &Value) -> Vec<Write> {
                 .body("application/apply-patch+yaml", object.to_string());
             writes.push(write("apply deployment", applied));
             let label = json!({"spec": {"template": {"metadata": {"labels": {"team": "shop"}}}}});
-            writes.push(write("change deployment", Call::patch(format!("{path}/{name}"), &label)));
+            writes.push(write(
+                "change deployment",
+                Call::patch(format!("{path}/{name}"), &label),
+            ));
             let scale = json!({"spec": {"replicas": 0}});
-            writes.push(write("scale", Call::merge(format!("{path}/{name}/scale"), &scale)));
+            writes.push(write(
+                "scale",
+                Call::merge(format!("{path}/{name}/scale"), &scale),
+            ));
         } else {
             writes.push(write(resource, Call::post(&path, &object)));
         }
@@ -116,30 +138,65 @@ fn template(resource: &str, name: &str, pod: &Value) -> Value {
     let template = json!({"metadata": metadata, "spec": spec});
     let selector = json!({"matchLabels": labels});
     let (api, kind, spec) = match resource {
-        "replicationcontrollers" => ("v1", "ReplicationController",
-            json!({"replicas": 0, "selector": labels, "template": template})),
-        "podtemplates" => return json!({"apiVersion": "v1", "kind": "PodTemplate",
-            "metadata": {"name": name}, "template": template}),
-        "deployments" => ("apps/v1", "Deployment",
-            json!({"replicas": 0, "paused": true, "selector": selector, "template": template})),
-        "replicasets" => ("apps/v1", "ReplicaSet",
-            json!({"replicas": 0, "selector": selector, "template": template})),
-        "statefulsets" => ("apps/v1", "StatefulSet",
-            json!({"replicas": 0, "serviceName": "none", "selector": selector, "template": template})),
-        "daemonsets" => ("apps/v1", "DaemonSet", json!({"selector": selector, "template": template})),
-        "jobs" => ("batch/v1", "Job", json!({"suspend": true, "template": template})),
-        _ => ("batch/v1", "CronJob", json!({"suspend": true, "schedule": "0 0 1 1 *",
-            "jobTemplate": {"spec": {"template": template}}})),
+        "replicationcontrollers" => (
+            "v1",
+            "ReplicationController",
+            json!({"replicas": 0, "selector": labels, "template": template}),
+        ),
+        "podtemplates" => {
+            return json!({"apiVersion": "v1", "kind": "PodTemplate",
+            "metadata": {"name": name}, "template": template});
+        }
+        "deployments" => (
+            "apps/v1",
+            "Deployment",
+            json!({"replicas": 0, "paused": true, "selector": selector, "template": template}),
+        ),
+        "replicasets" => (
+            "apps/v1",
+            "ReplicaSet",
+            json!({"replicas": 0, "selector": selector, "template": template}),
+        ),
+        "statefulsets" => (
+            "apps/v1",
+            "StatefulSet",
+            json!({"replicas": 0, "serviceName": "none", "selector": selector, "template": template}),
+        ),
+        "daemonsets" => (
+            "apps/v1",
+            "DaemonSet",
+            json!({"selector": selector, "template": template}),
+        ),
+        "jobs" => (
+            "batch/v1",
+            "Job",
+            json!({"suspend": true, "template": template}),
+        ),
+        _ => (
+            "batch/v1",
+            "CronJob",
+            json!({"suspend": true, "schedule": "0 0 1 1 *",
+            "jobTemplate": {"spec": {"template": template}}}),
+        ),
     };
     json!({"apiVersion": api, "kind": kind, "metadata": {"name": name}, "spec": spec})
 }
 
 /// A change of the namespace's own labels.
 fn relabel(namespace: &str, turn: usize) -> Write {
-    let levels = [json!("baseline"), json!("privileged"), json!("strict"), Value::Null, json!("restricted")];
+    let levels = [
+        json!("baseline"),
+        json!("privileged"),
+        json!("strict"),
+        Value::Null,
+        json!("restricted"),
+    ];
     let level = &levels[turn % levels.len()];
     let mut labels = Map::new();
-    labels.insert("pod-security.kubernetes.io/enforce".to_owned(), level.clone());
+    labels.insert(
+        "pod-security.kubernetes.io/enforce".to_owned(),
+        level.clone(),
+    );
     let patch = json!({"metadata": {"labels": labels}});
     Write {
         what: format!("level {level}"),
