@@ -6,4 +6,5 @@
     clippy::unwrap_used
 )]
 
+mod schemas;
 mod stand_in;
