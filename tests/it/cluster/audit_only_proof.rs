@@ -170,13 +170,13 @@ fn slow(
     recorder: &Recorder,
 ) -> (Scripted, Arc<AtomicUsize>) {
     let (direct, late) = (healthy.direct(), Arc::new(AtomicUsize::new(0)));
-    let recorder = Arc::clone(recorder);
+    let notes = Arc::clone(recorder);
     let (calls, counted) = (AtomicUsize::new(0), Arc::clone(&late));
     let leaf = bed.authority().server(&[registered.server_name()]);
     let server = Scripted::start(registered.address(), &leaf, 0, move |body| {
         let review: Value = serde_json::from_str(body).unwrap();
         let request = &review["request"];
-        let mut recorded = recorder.lock().unwrap();
+        let mut recorded = notes.lock().unwrap();
         recorded.all.push(review.clone());
         // Controllers write too.
         if request["userInfo"]["username"] == "admin" {

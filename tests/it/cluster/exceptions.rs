@@ -76,9 +76,9 @@ impl Scene<'_> {
     }
 
     fn patch(&self, person: Person, subresource: &str, patch: &Value) -> Answer {
-        let path = format!("{}/agent{subresource}", exceptions(&self.namespace));
+        let target = format!("{}/agent{subresource}", exceptions(&self.namespace));
         self.bed
-            .call(&Call::merge(path, patch).person(person.0, person.1))
+            .call(&Call::merge(target, patch).person(person.0, person.1))
     }
 
     fn status(&self, person: Person, approval: &Value) -> Answer {

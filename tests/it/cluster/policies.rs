@@ -314,8 +314,8 @@ fn a_policy_that_slips_past_broken_leaves_its_last_good_version_in_force_on_ever
     );
     for replica in 0..2 {
         assert!(invalid(&tidegate, replica, "controlpolicies") >= 2.0);
-        let text = readiness(&tidegate, replica);
-        assert!(text.contains("of them not valid"), "{text}");
+        let conditions = readiness(&tidegate, replica);
+        assert!(conditions.contains("of them not valid"), "{conditions}");
         let log = tidegate.log(replica);
         let line = log
             .lines()
