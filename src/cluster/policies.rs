@@ -385,3 +385,6 @@ async fn is_served(client: &Client, kind: Kind) -> Result<bool, String> {
         Err(error) => Err(explain(&error)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,6 +43,17 @@ fn active(
     first.or_else(|reason| judged.find(Result::is_ok).unwrap_or(Err(reason)))
 }
 
+/// Says what of the policies could not be read: whoever approves in one namespace seldom may read
+/// them all, and the guard knows them anyway.
+fn say_unread_policies(unread: &[String]) {
+    if !unread.is_empty() {
+        crate::commands::output::say(&format!(
+            "note: the policies may let exceptions last shorter than this command knows: {}",
+            unread.join("; ")
+        ));
+    }
+}
+
 /// Why an exception could not be read, and what to do.
 fn unread(name: &ObjectName, error: &ReadError) -> String {
     match error.code {

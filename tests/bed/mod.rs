@@ -8,6 +8,9 @@
 //!
 //! How Service references work without a cluster network: the Service range lies inside 127/8, so the
 //! API server's connection to a `ClusterIP` is one to loopback, and tidegate listens exactly there.
+//!
+//! A [`Cluster`] is a bed in a network namespace of its own with a node stand-in beside it, so that
+//! pods run; a test gets one by [`inside`].
 #![allow(
     unused_imports,
     clippy::expect_used,
@@ -21,13 +24,20 @@
 
 mod api;
 mod certificates;
+mod cluster;
 pub mod definitions;
 mod direct;
+mod helm;
+mod inside;
 mod load;
+mod node;
 mod options;
+mod place;
 mod pods;
 mod process;
 mod relay;
+mod rights;
+mod scripted;
 mod setup;
 mod tidegate;
 mod upkeep;
@@ -46,12 +56,19 @@ use serde_json::{Value, json};
 
 pub use api::{Answer, Api, Call, sum};
 pub use certificates::{Authority, Leaf};
+pub use cluster::{Cluster, IMAGE};
 pub use direct::{Direct, DirectAnswer};
+pub use helm::Helm;
+pub use inside::{image, inside, inside_within};
 pub use load::{Tally, during};
+pub use node::{Node, PodHandle};
 pub use options::TidegateOptions;
+pub use place::{API_ADDRESS, NODE_ADDRESS, Place};
 pub use pods::{compliant_pod, deployment, plain_pod};
 pub use process::Process;
+pub use scripted::{Reply, Scripted};
 pub use setup::free_address;
+pub use setup::tool;
 pub use tidegate::Tidegate;
 pub use upkeep::{Bundle, WEBHOOKS, secret_text};
 pub use webhook::TEMPLATE_RESOURCES;
@@ -65,11 +82,10 @@ pub struct Bed {
     folder: PathBuf,
     programs: PathBuf,
     authority: Authority,
-    port: u16,
-    services: String,
+    place: Place,
     api: Api,
     parts: Mutex<Parts>,
-    _janitor: Child,
+    _janitor: Option<Child>,
 }
 
 #[derive(Debug)]
@@ -194,12 +210,16 @@ impl Drop for Exclusive {
 impl Bed {
     fn start() -> Self {
         let programs = setup::programs();
-        let folder = setup::run_folder();
-        let janitor = process::remove_at_exit(&folder);
-        let services = setup::free_service_range();
-        let port = setup::free_address().port();
+        let (folder, place, janitor) = if let Some(folder) = inside::folder() {
+            // Made, and in the end removed, by the process outside.
+            (folder, Place::namespace(), None)
+        } else {
+            let folder = setup::run_folder();
+            let janitor = process::remove_at_exit(&folder);
+            (folder, Place::loopback(), Some(janitor))
+        };
         let authority = Authority::new("bed");
-        setup::write_files(&folder, &authority, port);
+        setup::write_files(&folder, &authority, &place);
 
         let etcd = Process::start(
             "etcd",
@@ -207,7 +227,7 @@ impl Bed {
             &programs.join("etcd"),
             &setup::etcd_flags(),
         );
-        let apiserver = setup::start_apiserver(&folder, &programs, port, &services);
+        let apiserver = setup::start_apiserver(&folder, &programs, &place);
         let controller_manager = Process::start(
             "kube-controller-manager",
             &folder,
@@ -215,7 +235,7 @@ impl Bed {
             &setup::controller_manager_flags(),
         );
         let bed = Self {
-            api: Api::new(&folder, port),
+            api: Api::new(&folder, &place.url()),
             parts: Mutex::new(Parts {
                 controller_manager,
                 apiserver,
@@ -224,8 +244,7 @@ impl Bed {
             folder,
             programs,
             authority,
-            port,
-            services,
+            place,
             _janitor: janitor,
         };
         bed.wait_until_ready(&mut bed.parts().apiserver);
@@ -317,7 +336,7 @@ impl Bed {
     }
 
     fn apiserver(&self) -> Process {
-        setup::start_apiserver(&self.folder, &self.programs, self.port, &self.services)
+        setup::start_apiserver(&self.folder, &self.programs, &self.place)
     }
 
     fn controller_manager(&self) -> Process {
@@ -365,36 +384,6 @@ impl Bed {
                 std::thread::sleep(Duration::from_millis(50));
             }
         }
-    }
-
-    /// What the chart grants, and what people may do.
-    fn grant_tidegate_its_rights(&self) {
-        let mut rules = vec![
-            json!({"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "list", "watch"]}),
-            json!({"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}),
-        ];
-        rules.extend(definitions::rules());
-        self.grant("tidegate", "User", "tidegate", &rules);
-        let (people, rules) = (definitions::PEOPLE, definitions::rules_of_people());
-        self.grant(people, "Group", people, &rules);
-    }
-
-    /// Gives a user or a group these rights everywhere.
-    fn grant(&self, name: &str, kind: &str, subject: &str, rules: &[Value]) {
-        let role = json!({
-            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
-            "metadata": {"name": name}, "rules": rules,
-        });
-        let binding = json!({
-            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": name},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
-            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": subject}],
-        });
-        let rbac = "/apis/rbac.authorization.k8s.io/v1";
-        self.api
-            .must(&Call::post(format!("{rbac}/clusterroles"), &role));
-        self.api
-            .must(&Call::post(format!("{rbac}/clusterrolebindings"), &binding));
     }
 
     fn keep_folder(&self) {

@@ -15,9 +15,9 @@ pub struct TidegateOptions<'a> {
     pub(super) failure_policy: &'static str,
     pub(super) replicas: usize,
     pub(super) relayed: bool,
-    pub(super) certificates: Option<&'static str>,
     pub(super) custom_resources: bool,
     pub(super) timeout: u8,
+    pub(super) certificates: Option<&'static str>,
 }
 
 impl<'a> TidegateOptions<'a> {
@@ -32,9 +32,9 @@ impl<'a> TidegateOptions<'a> {
             failure_policy: "Fail",
             replicas: 1,
             relayed: false,
-            certificates: None,
             custom_resources: false,
             timeout: 3,
+            certificates: None,
         }
     }
 
@@ -100,6 +100,12 @@ impl<'a> TidegateOptions<'a> {
     /// A relay between the Service's address and tidegate, to see what goes by.
     pub fn relayed(mut self) -> Self {
         self.relayed = true;
+        self
+    }
+
+    /// Registers the webhook only: nobody is at its address unless the test puts somebody there.
+    pub fn absent(mut self) -> Self {
+        self.replicas = 0;
         self
     }
 

@@ -117,7 +117,11 @@ async fn accept(listener: TcpListener, backends: Arc<[Backend]>, greetings: Gree
 
 /// The status and body of a plain HTTP GET; nothing when there is no answer within two seconds.
 pub fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
-    let limit = Duration::from_secs(2);
+    get_within(address, path, Duration::from_secs(2))
+}
+
+/// [`get`] with another limit, for the connection and for every piece of the answer.
+pub fn get_within(address: SocketAddr, path: &str, limit: Duration) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, limit).ok()?;
     stream.set_read_timeout(Some(limit)).ok()?;
     write!(

@@ -2,10 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
+use super::api::{Api, Call};
 use super::certificates::{self, Authority};
+use super::place::{API_ADDRESS, NODE_ADDRESS, Place};
 use super::process::Process;
 
 /// Where the programs are.
@@ -31,8 +34,22 @@ pub fn programs() -> PathBuf {
     folder
 }
 
-/// A fresh folder for this process; folders of failed runs are kept until the next run.
+/// A program that `tests/bed/build.sh` builds beside those of the cluster.
+pub fn tool(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("target/bed/bin")
+        .join(name);
+    assert!(
+        path.is_file(),
+        "{} is missing. Run `make bed`, or `tests/bed/build.sh`, once.",
+        path.display()
+    );
+    path
+}
+
+/// A fresh folder for a bed of this process; folders of failed runs are kept until the next run.
 pub fn run_folder() -> PathBuf {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
     let base = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bed");
     std::fs::create_dir_all(&base).unwrap();
     for entry in std::fs::read_dir(&base).unwrap().flatten() {
@@ -40,7 +57,8 @@ pub fn run_folder() -> PathBuf {
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }
-    let folder = base.join(std::process::id().to_string());
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let folder = base.join(format!("{}-{count}", std::process::id()));
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir(&folder).unwrap();
     folder
@@ -78,10 +96,16 @@ fn random() -> [u8; 8] {
 }
 
 /// Writes certificates, keys, kubeconfigs and the audit policy into the bed's folder.
-pub fn write_files(folder: &Path, authority: &Authority, port: u16) {
+pub fn write_files(folder: &Path, authority: &Authority, place: &Place) {
     std::fs::write(folder.join("ca.crt"), authority.pem()).unwrap();
     authority
-        .server(&["127.0.0.1", "localhost", "kubernetes.default.svc"])
+        .server(&[
+            "kubernetes.default.svc",
+            "localhost",
+            "127.0.0.1",
+            API_ADDRESS,
+            NODE_ADDRESS,
+        ])
         .write(folder, "apiserver");
     authority
         .client("admin", Some("system:masters"))
@@ -95,7 +119,7 @@ pub fn write_files(folder: &Path, authority: &Authority, port: u16) {
     std::fs::write(folder.join("sa.pub"), public_key).unwrap();
     std::fs::write(folder.join("audit-policy.json"), audit_policy().to_string()).unwrap();
     for user in ["admin", "controller-manager", "tidegate"] {
-        let text = kubeconfig(folder, user, port).to_string();
+        let text = kubeconfig(folder, user, &place.url()).to_string();
         std::fs::write(folder.join(format!("{user}.kubeconfig")), text).unwrap();
     }
 }
@@ -116,13 +140,13 @@ fn audit_policy() -> Value {
     })
 }
 
-fn kubeconfig(folder: &Path, user: &str, port: u16) -> Value {
+fn kubeconfig(folder: &Path, user: &str, url: &str) -> Value {
     let path = |name: String| folder.join(name).to_string_lossy().into_owned();
     json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "bed",
         "contexts": [{"name": "bed", "context": {"cluster": "bed", "user": user}}],
         "clusters": [{"name": "bed", "cluster": {
-            "server": format!("https://127.0.0.1:{port}"), "certificate-authority": path("ca.crt".to_owned()),
+            "server": url, "certificate-authority": path("ca.crt".to_owned()),
         }}],
         "users": [{"name": user, "user": {
             "client-certificate": path(format!("{user}.crt")), "client-key": path(format!("{user}.key")),
@@ -147,13 +171,9 @@ pub fn etcd_flags() -> Vec<String> {
 }
 
 /// Starts the API server in the bed's folder.
-pub fn start_apiserver(folder: &Path, programs: &Path, port: u16, services: &str) -> Process {
+pub fn start_apiserver(folder: &Path, programs: &Path, place: &Place) -> Process {
     let mut arguments = flags(&[
         "--etcd-servers=unix://client:0",
-        "--bind-address=127.0.0.1",
-        "--advertise-address=127.0.0.1",
-        // Endpoints may not be loopback addresses, so the server's own cannot be recorded.
-        "--endpoint-reconciler-type=none",
         "--allow-privileged=true",
         // What is left is decided by tidegate alone.
         "--disable-admission-plugins=PodSecurity",
@@ -168,8 +188,9 @@ pub fn start_apiserver(folder: &Path, programs: &Path, port: u16, services: &str
         "--audit-log-path=audit.log",
         "--audit-log-maxsize=1000",
     ]);
-    arguments.push(format!("--secure-port={port}"));
-    arguments.push(format!("--service-cluster-ip-range={services}.0/24"));
+    arguments.extend(place.flags.iter().cloned());
+    arguments.push(format!("--secure-port={}", place.port));
+    arguments.push(format!("--service-cluster-ip-range={}", place.services));
     Process::start(
         "kube-apiserver",
         folder,
@@ -192,6 +213,7 @@ pub fn controller_manager_flags() -> Vec<String> {
     ])
 }
 
-fn flags(flags: &[&str]) -> Vec<String> {
+/// Owned copies of flags.
+pub fn flags(flags: &[&str]) -> Vec<String> {
     flags.iter().map(ToString::to_string).collect()
 }

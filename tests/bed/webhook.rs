@@ -112,8 +112,7 @@ impl Registration<'_> {
             "timeoutSeconds": 3,
         });
         if let Some(authority) = self.authority {
-            let bundle = ByteString(authority.as_bytes().to_vec());
-            entry["clientConfig"]["caBundle"] = json!(bundle);
+            entry["clientConfig"]["caBundle"] = json!(ByteString(authority.as_bytes().to_vec()));
         }
         entry
     }

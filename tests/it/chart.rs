@@ -5,6 +5,7 @@ mod policy;
 mod refused;
 mod render;
 mod rights;
+mod stand_in;
 mod values;
 mod webhook;
 

@@ -7,6 +7,7 @@ mod formats;
 mod help;
 mod pipes;
 mod policy;
+mod preview;
 mod review;
 
 use std::fmt::Write as _;

@@ -8,6 +8,7 @@
 
 mod approval;
 mod audit_only;
+mod audit_only_proof;
 mod by_hand;
 mod denials;
 mod exceptions;
@@ -21,6 +22,7 @@ mod preview;
 mod rollout;
 mod templates;
 mod updates;
+mod writes;
 
 use std::time::{Duration, Instant};
 

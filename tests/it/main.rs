@@ -19,6 +19,7 @@ mod cli;
 mod cluster;
 mod definitions;
 mod engine;
+mod exceptions;
 mod image;
 mod parity;
 mod server;

@@ -43,9 +43,7 @@ async fn approve(args: &ApproveArgs, connection: &Connection) -> Result<u8, Stri
     let user = identity::ask(client).await;
     let user = user.map_err(|why| format!("cannot learn your own user name: {why}"))?;
     let found = cluster::find(client, &connection.pace, Some(&name.namespace)).await;
-    for why in &found.unread_policies {
-        output::say(&format!("note: {why}"));
-    }
+    super::say_unread_policies(&found.unread_policies);
     let rules = super::rules(&found.in_force(), &name.namespace);
     let now = OffsetDateTime::now_utc();
     let record = Record::of_cluster(&held, &rules, now);

@@ -74,10 +74,7 @@ fn of_cluster(args: &ListArgs, now: OffsetDateTime) -> Result<(Vec<Record>, u8),
     if let Some(why) = found.unread_exceptions {
         return Err(why);
     }
-    for why in &found.unread_policies {
-        // The exceptions are there all the same; only how long they may last is not known.
-        output::say(&format!("note: {why}"));
-    }
+    super::say_unread_policies(&found.unread_policies);
     let policies = found.in_force();
     let mut code = OK;
     let mut records = Vec::new();

@@ -202,7 +202,7 @@ fn the_defaults_and_every_variant_satisfy_the_schema_as_draft_7() {
     compiler.set_default_draft(boon::Draft::V7);
     let mut schemas = boon::Schemas::new();
     compiler.add_resource("values", schema(&read())).unwrap();
-    let compiled = compiler.compile("values", &mut schemas).unwrap();
+    let validator = compiler.compile("values", &mut schemas).unwrap();
     let mut files = vec![chart().join("values.yaml")];
     files.extend(
         std::fs::read_dir(chart().join("ci"))
@@ -211,12 +211,12 @@ fn the_defaults_and_every_variant_satisfy_the_schema_as_draft_7() {
     );
     for file in files {
         let values = objects(&std::fs::read_to_string(&file).unwrap()).remove(0);
-        if let Err(error) = schemas.validate(&values, compiled) {
+        if let Err(error) = schemas.validate(&values, validator) {
             panic!("{}: {error:#}", file.display());
         }
     }
     let unknown = json!({"replica": 2});
-    assert!(schemas.validate(&unknown, compiled).is_err());
+    assert!(schemas.validate(&unknown, validator).is_err());
 }
 
 /// Where a map may hold anything, the values say so; anywhere else an unknown key is a mistake.

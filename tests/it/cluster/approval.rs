@@ -1,19 +1,22 @@
 //! `tidegate exception` on a real API server: who may approve, and what is approved.
 
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
+
 use k8s_openapi::ByteString;
 use serde_json::{Value, json};
 use tidegate::cluster::{Cluster, ConnectOptions, objects};
 
 use super::people::{
-    code, exception, exceptions, grant, install_definitions, report, stderr, stdout, tidegate,
-    tidegate_in,
+    code, exception, grant, kubeconfig, report, stderr, stdout, tidegate, tidegate_in,
 };
 use super::until;
+use crate::bed::definitions::exceptions;
 use crate::bed::{self, Bed, Call, Process};
 
 /// Those who may read and approve (alice), only read (carol), and ask (bob, who could approve too).
 fn set_up(bed: &Bed, namespace: &str) {
-    install_definitions(bed);
+    bed.install_definitions();
     bed.create_namespace(namespace, &[]);
     let read = json!({"apiGroups": ["tidegate.dev"], "resources": ["controlexceptions"], "verbs": ["get", "list"]});
     let approve = json!({"apiGroups": ["tidegate.dev"], "resources": ["controlexceptions/status"], "verbs": ["patch"]});
@@ -166,6 +169,83 @@ fn what_was_changed_since_it_was_read_is_not_approved() {
     let error = runtime.block_on(written).unwrap_err();
     assert_eq!(error.code, Some(409), "{error}");
     assert!(stored(&bed, namespace)["status"]["approval"].is_null());
+}
+
+/// Runs `approve` on a terminal of its own (`script` of util-linux makes one), does something once it
+/// asks, and answers. The exit code and everything it showed.
+fn answer(bed: &Bed, name: &str, once_asked: impl FnOnce(), answer: &str) -> (i32, String) {
+    let kubeconfig = kubeconfig(bed, "alice", &["system:authenticated"]);
+    let program = env!("CARGO_BIN_EXE_tidegate");
+    let command = format!(
+        "{program} exception approve {name} --kubeconfig {}",
+        kubeconfig.display()
+    );
+    let mut child = Command::new("script")
+        .args([
+            "--quiet",
+            "--return",
+            "--echo",
+            "never",
+            "--command",
+            &command,
+            "/dev/null",
+        ])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("`script` of util-linux (Debian: bsdutils) must be installed");
+    let mut output = child.stdout.take().unwrap();
+    let mut shown = Vec::new();
+    let mut byte = [0];
+    while !shown.ends_with(b"[y/N] ") {
+        assert_eq!(
+            output.read(&mut byte).unwrap(),
+            1,
+            "it ended without asking: {}",
+            String::from_utf8_lossy(&shown)
+        );
+        shown.push(byte[0]);
+    }
+    once_asked();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(answer.as_bytes()).unwrap();
+    output.read_to_end(&mut shown).unwrap();
+    drop(input);
+    let code = child.wait().unwrap().code().unwrap();
+    (code, String::from_utf8(shown).unwrap())
+}
+
+#[test]
+fn on_a_terminal_it_asks_and_approves_only_what_it_showed() {
+    let bed = bed::shared();
+    let namespace = "people-terminal";
+    set_up(&bed, namespace);
+    let name = format!("{namespace}/driver");
+    let approval = || stored(&bed, namespace)["status"]["approval"].clone();
+
+    let (code, shown) = answer(&bed, &name, || (), "n\n");
+    assert_eq!(code, 1, "{shown}");
+    assert!(shown.contains("Until the driver is replaced."), "{shown}");
+    assert!(shown.contains("nothing was approved"), "{shown}");
+    assert!(approval().is_null());
+
+    let change = || {
+        let change = json!({"spec": {"controls": ["pod-security"]}});
+        let path = format!("{}/driver", exceptions(namespace));
+        let change =
+            Call::new("PATCH", path).body("application/merge-patch+json", change.to_string());
+        bed.api().must(&change.user("bob"));
+    };
+    let (code, shown) = answer(&bed, &name, change, "y\n");
+    assert_eq!(code, 1, "{shown}");
+    assert!(shown.contains("was changed meanwhile"), "{shown}");
+    assert!(approval().is_null());
+
+    let (code, shown) = answer(&bed, &name, || (), "yes\n");
+    assert_eq!(code, 0, "{shown}");
+    assert!(shown.contains("Approve this as \"alice\"?"), "{shown}");
+    assert_eq!(approval()["approvedBy"], "alice");
+    assert_eq!(approval()["generation"], 2);
 }
 
 #[test]

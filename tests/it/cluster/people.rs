@@ -1,35 +1,12 @@
-//! What people's commands share: the definitions in the cluster, users, and the command itself.
+//! What the tests of people's commands share: users, and the command itself.
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
-use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
-use super::until;
 use crate::bed::{Bed, Call};
-
-/// Installs tidegate's definitions as the chart has them; once, for all tests of the bed.
-pub(super) fn install_definitions(bed: &Bed) {
-    static INSTALLED: Once = Once::new();
-    INSTALLED.call_once(|| {
-        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("charts/tidegate/crd-files");
-        let folder = folder.to_str().unwrap();
-        let applied = bed.kubectl(&["apply", "--server-side", "-f", folder], "");
-        assert!(
-            applied.status.success(),
-            "{}",
-            String::from_utf8_lossy(&applied.stderr)
-        );
-        for resource in ["controlpolicies", "controlexceptions"] {
-            let path = format!("/apis/tidegate.dev/v1alpha1/{resource}");
-            until("the definitions are served", || {
-                bed.call(&Call::new("GET", &path)).succeeded()
-            });
-        }
-    });
-}
 
 /// Lets a user do something in one namespace: `rules` as in a Role.
 pub(super) fn grant(bed: &Bed, namespace: &str, user: &str, rules: &Value) {
@@ -115,9 +92,4 @@ pub(super) fn exception(name: &str) -> Value {
             "expires": end,
         },
     })
-}
-
-/// The path of the exceptions of a namespace.
-pub(super) fn exceptions(namespace: &str) -> String {
-    format!("/apis/tidegate.dev/v1alpha1/namespaces/{namespace}/controlexceptions")
 }

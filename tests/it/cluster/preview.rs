@@ -2,11 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::people::{
-    code, exception, exceptions, grant, install_definitions, report, stderr, stdout, tidegate,
-    tidegate_in,
-};
+use super::people::{code, exception, grant, report, stderr, stdout, tidegate, tidegate_in};
 use super::until;
+use crate::bed::definitions::exceptions;
 use crate::bed::{self, Bed, Call, compliant_pod, deployment, plain_pod};
 
 /// Baseline, only recorded but for ports of the host.
@@ -207,7 +205,7 @@ fn a_kind_that_may_not_be_read_is_said_and_hides_nothing_else() {
 fn a_preview_takes_policies_and_exceptions_from_the_cluster_and_from_the_chart() {
     let bed = bed::shared();
     let namespace = "preview-cluster";
-    install_definitions(&bed);
+    bed.install_definitions();
     set_up(&bed, namespace);
     let policy = |name: &str, check: &str| {
         json!({

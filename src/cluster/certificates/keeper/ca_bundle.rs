@@ -93,7 +93,7 @@ fn bundle_patch(configuration: &Value, wanted: &Bundle) -> Vec<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::certificates::plan::Lives;
+    use crate::cluster::certificates::plan::{Lives, WithLeaf};
 
     #[test]
     fn only_entries_that_differ_are_patched_and_each_is_told_by_its_name() {
