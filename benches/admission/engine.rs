@@ -104,7 +104,9 @@ const EXCEPTIONS: usize = 1_000;
 pub(crate) fn crowded() -> Result<[(&'static str, Spread); 3], Failure> {
     let sample = samples::named("pod-8k-allow")?;
     let bad = samples::named("pod-8k-deny")?;
-    let own = |number: usize| format!("include: [team-{number}, \"team-{number}-*\"], exclude: [kube-system]");
+    let own = |number: usize| {
+        format!("include: [team-{number}, \"team-{number}-*\"], exclude: [kube-system]")
+    };
     let everywhere = |_: usize| "exclude: [kube-system]".to_owned();
     Ok([
         ("each its namespaces", time(&crowd(own)?, &sample)?),
@@ -149,7 +151,9 @@ fn crowd(namespaces: impl Fn(usize) -> String) -> Result<Engine, Failure> {
 
 fn parse(yaml: &str) -> Result<Node, Failure> {
     let document = document::parse(yaml).into_iter().next();
-    let document = document.ok_or("no document")?.map_err(|error| error.to_string())?;
+    let document = document
+        .ok_or("no document")?
+        .map_err(|error| error.to_string())?;
     Ok(document.node)
 }
 

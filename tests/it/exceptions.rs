@@ -434,12 +434,34 @@ fn a_rule_that_many_policies_share_speaks_for_each_of_them_in_its_own_mode() {
         );
         control_policy(&document::parse(&yaml).remove(0).unwrap().node).unwrap()
     };
-    let policies = in_force(vec![shared("a", "audit"), shared("b", "warn")], vec![], Mode::Enforce);
-    assert_eq!(said(&judge(&policies, &web())), ["hostNamespaces=warn", "hostPorts=warn"]);
-    let policies = in_force(vec![shared("a", "audit"), shared("b", "warn"), shared("c", "enforce")], vec![], Mode::Enforce);
+    let policies = in_force(
+        vec![shared("a", "audit"), shared("b", "warn")],
+        vec![],
+        Mode::Enforce,
+    );
+    assert_eq!(
+        said(&judge(&policies, &web())),
+        ["hostNamespaces=warn", "hostPorts=warn"]
+    );
+    let policies = in_force(
+        vec![
+            shared("a", "audit"),
+            shared("b", "warn"),
+            shared("c", "enforce"),
+        ],
+        vec![],
+        Mode::Enforce,
+    );
     let verdict = judge(&policies, &web());
-    assert_eq!(said(&verdict), ["hostNamespaces=enforce", "hostPorts=enforce"]);
-    let names: Vec<&str> = verdict.findings[0].policies.iter().map(|name| &**name).collect();
+    assert_eq!(
+        said(&verdict),
+        ["hostNamespaces=enforce", "hostPorts=enforce"]
+    );
+    let names: Vec<&str> = verdict.findings[0]
+        .policies
+        .iter()
+        .map(|name| &**name)
+        .collect();
     assert_eq!(names, ["c", "b", "a"], "the strictest first");
     let mut many: Vec<Policy> = (10..30).chain(10..30).map(levels).collect();
     many.push(shared("last", "enforce"));
