@@ -142,7 +142,7 @@ impl<'p, T> Once<'p, T> {
     fn of(&self, applied: &Applied<'p>) -> Option<&T> {
         let mut kept = self.0.iter();
         let like = |(control, rule, _): &&(&'static Control, &'p Configured, T)| {
-            control.id == applied.control.id && rule.is_like(applied.rule)
+            std::ptr::eq(*control, applied.control) && rule.is_like(applied.rule)
         };
         kept.find(like).map(|(_, _, result)| result)
     }

@@ -171,8 +171,14 @@ impl Policy {
             .filter(|setup| setup.control.id == control.id)
             .collect();
         let last_first = || overrides.iter().rev().copied().chain(main);
-        let mode = last_first().find_map(|part| part.mode);
-        let rule = last_first().find_map(|part| part.rule.as_ref());
+        let (mode, rule) = match main {
+            // Most policies have no overrides, and there may be many policies.
+            Some(main) if overrides.is_empty() => (main.mode, main.rule.as_ref()),
+            _ => (
+                last_first().find_map(|part| part.mode),
+                last_first().find_map(|part| part.rule.as_ref()),
+            ),
+        };
         if let (Some(mode), Some(rule)) = (mode, rule) {
             let applied = Applied {
                 policy: self,

@@ -101,7 +101,7 @@ const EXCEPTIONS: usize = 1_000;
 /// Nanoseconds of evaluation alone with 100 policies and 1,000 exceptions in 100 namespaces: where
 /// each policy is for namespaces of its own and one for all, and where all are for all.
 /// The exceptions come into play when something is found.
-pub(crate) fn crowded() -> Result<[(&'static str, Spread); 3], Failure> {
+pub(crate) fn crowded() -> Result<[(&'static str, Spread); 4], Failure> {
     let sample = samples::named("pod-8k-allow")?;
     let bad = samples::named("pod-8k-deny")?;
     let own = |number: usize| {
@@ -111,6 +111,7 @@ pub(crate) fn crowded() -> Result<[(&'static str, Spread); 3], Failure> {
     Ok([
         ("each its namespaces", time(&crowd(own)?, &sample)?),
         ("each its namespaces, a denial", time(&crowd(own)?, &bad)?),
+        ("a denial without them", time(&Engine::load()?, &bad)?),
         ("all everywhere", time(&crowd(everywhere)?, &sample)?),
     ])
 }

@@ -109,7 +109,7 @@ pub(crate) fn print_evaluation(times: &BTreeMap<usize, Spread>) {
 pub(crate) fn print_crowded(times: &[(&'static str, Spread)]) {
     for (policies, nanoseconds) in times {
         println!(
-            "evaluation alone, 100 policies, {policies}, 1,000 exceptions, ns: {}",
+            "evaluation alone, 100 policies and 1,000 exceptions, {policies}, ns: {}",
             spread(*nanoseconds, 1.0)
         );
     }
