@@ -164,9 +164,9 @@ impl<'j> Judgement<'j, '_> {
             return;
         }
         let found = self.check(applied);
-        found
-            .iter()
-            .for_each(|violation| self.add(applied, violation));
+        for violation in &found {
+            self.add(applied, violation);
+        }
         if self.policies.list.len() > 1 {
             self.reports.keep(applied, found.into());
         }

@@ -176,14 +176,14 @@ fn slow(
     let server = Scripted::start(registered.address(), &leaf, 0, move |body| {
         let review: Value = serde_json::from_str(body).unwrap();
         let request = &review["request"];
-        let mut recorded = notes.lock().unwrap();
-        recorded.all.push(review.clone());
+        let mut asked = notes.lock().unwrap();
+        asked.all.push(review.clone());
         // Controllers write too.
         if request["userInfo"]["username"] == "admin" {
             let namespace = request["namespace"].as_str().unwrap().to_owned();
-            recorded.last.insert(namespace, review);
+            asked.last.insert(namespace, review);
         }
-        drop(recorded);
+        drop(asked);
         let answer = direct.forward(body);
         if calls.fetch_add(1, Ordering::Relaxed) % 100 == 99 {
             counted.fetch_add(1, Ordering::Relaxed);

@@ -383,8 +383,11 @@ fn what_was_in_force_stays_when_the_definitions_are_deleted_and_new_ones_are_pic
             "something else is in force"
         );
     }
-    let text = readiness(&tidegate, 0);
-    assert!(text.contains("a definition is missing"), "{text}");
+    let conditions = readiness(&tidegate, 0);
+    assert!(
+        conditions.contains("a definition is missing"),
+        "{conditions}"
+    );
     assert!(
         tidegate
             .log(0)
