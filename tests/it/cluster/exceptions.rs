@@ -559,37 +559,28 @@ fn break_glass_opens_one_policy_for_its_groups_until_its_end_and_is_loud() {
         );
     };
     let rules = json!({"spec": {"breakGlass": {"groups": ["approvers"], "maxHours": 1}}});
-    closed(
-        "a policy that names nobody",
-        &annotate(ALICE, within(60), why, &json!({})),
-        "valid",
-    );
-    closed(
-        "a right given and used at once",
-        &annotate(ALICE, within(60), why, &rules),
-        "breakGlass",
-    );
+    let nothing = json!({});
+    let before = [
+        ("a policy that names nobody", &nothing, "valid"),
+        ("a right given and used at once", &rules, "breakGlass"),
+    ];
+    for (what, rest, check) in before {
+        closed(what, &annotate(ALICE, within(60), why, rest), check);
+    }
     bed.api().must(&Call::merge(&name, &rules));
-    closed(
-        "another group",
-        &annotate(CAROL, within(60), why, &json!({})),
-        "breakGlass",
-    );
-    closed(
-        "an end in the past",
-        &annotate(ALICE, within(-1), why, &json!({})),
-        "breakGlass",
-    );
-    closed(
-        "too long",
-        &annotate(ALICE, within(2 * 3600), why, &json!({})),
-        "breakGlass",
-    );
-    closed(
-        "no reason",
-        &annotate(ALICE, within(60), "now", &json!({})),
-        "valid",
-    );
+    let refused = [
+        ("another group", CAROL, 60, why, "breakGlass"),
+        ("an end in the past", ALICE, -1, why, "breakGlass"),
+        ("too long", ALICE, 2 * 3600, why, "breakGlass"),
+        ("no reason", ALICE, 60, "now", "valid"),
+    ];
+    for (what, person, seconds, reason, check) in refused {
+        closed(
+            what,
+            &annotate(person, within(seconds), reason, &nothing),
+            check,
+        );
+    }
     made["metadata"]["name"] = json!("glass-born-open");
     made["spec"]["breakGlass"] = rules["spec"]["breakGlass"].clone();
     made["metadata"]["annotations"] = json!({

@@ -178,7 +178,7 @@ fn what_the_schema_can_refuse_the_api_server_refuses_in_its_own_words() {
             (
                 post(&|spec| {
                     spec["namespaces"]["selector"] =
-                        json!({"matchExpressions": [{"key": "a", "operator": "In"}]})
+                        json!({"matchExpressions": [{"key": "a", "operator": "In"}]});
                 }),
                 "In and NotIn need values",
             ),
