@@ -158,9 +158,9 @@ impl<'j> Judgement<'j, '_> {
     fn run(&mut self, applied: &Applied<'j>) {
         if let Some(known) = self.reports.of(applied) {
             let known = Rc::clone(known);
-            known
-                .iter()
-                .for_each(|violation| self.add(applied, violation));
+            for violation in &*known {
+                self.add(applied, violation);
+            }
             return;
         }
         let found = self.check(applied);
