@@ -37,22 +37,33 @@ pub(super) async fn webhook(api: &Api, installation: &Installation) -> Vec<Look>
         Err(why) => return unknown_state(why),
     };
     let expected = expected_bundle(api, installation, installed).await;
-    let mut drifts = compare(installed, live.as_ref(), expected.as_ref(), &bundle_texts);
+    let wanted = expected.as_ref().ok().and_then(Option::as_ref);
+    let mut drifts = compare(installed, live.as_ref(), wanted, &bundle_texts);
     if let Some(live) = &live {
         match discover(api, live).await {
             Ok(discovered) => drifts.extend(unknown(live, &discovered)),
             Err(why) => return unknown_state(why),
         }
     }
-    if drifts.is_empty() {
-        let bundle = match expected {
-            Some(_) => "with the caBundle of its Secret",
-            None => "the caBundle was not compared",
-        };
-        return vec![Look::new(PART, State::Ok, format!("as installed, {bundle}"))];
-    }
     let wrong = |drift: &crate::drift::Drift| Look::new(PART, State::Wrong, drift.to_string());
-    drifts.iter().map(wrong).collect()
+    let mut looks: Vec<Look> = drifts.iter().map(wrong).collect();
+    if let Err(why) = &expected {
+        looks.extend(unknown_state(format!(
+            "the caBundle cannot be compared: {why}"
+        )));
+    }
+    if looks.is_empty() {
+        let bundle = match expected {
+            Ok(Some(_)) => "with the caBundle of its Secret",
+            _ => "the caBundle is cert-manager's to keep",
+        };
+        looks.push(Look::new(
+            PART,
+            State::Ok,
+            format!("as installed, {bundle}"),
+        ));
+    }
+    looks
 }
 
 fn secret_name(installation: &Installation) -> String {
@@ -64,22 +75,27 @@ async fn secret(api: &Api, installation: &Installation) -> Result<Option<Value>,
     read(api, &path, &secret_name(installation)).await
 }
 
-/// The bundle of the Secret, where tidegate keeps it and the caller may read it.
+/// The bundle of the Secret; none where somebody else keeps the `caBundle`.
+///
+/// # Errors
+/// In words, when the Secret cannot be read, or holds no bundle.
 async fn expected_bundle(
     api: &Api,
     installation: &Installation,
     installed: &Value,
-) -> Option<ExpectedBundle> {
+) -> Result<Option<ExpectedBundle>, String> {
     let annotations = &installed["metadata"]["annotations"];
     if annotations["cert-manager.io/inject-ca-from"].is_string() {
-        return None;
+        return Ok(None);
     }
-    let secret = secret(api, installation).await.ok()??;
-    let bundle = bundle_of(&secret).ok()?;
-    Some(ExpectedBundle {
+    let name = secret_name(installation);
+    let secret = secret(api, installation).await?;
+    let secret = secret.ok_or_else(|| format!("there is no Secret {name}"))?;
+    let bundle = bundle_of(&secret).map_err(|why| format!("Secret {name}: {why}"))?;
+    Ok(Some(ExpectedBundle {
         wanted: bundle.texts(),
         tolerated: std::collections::BTreeSet::new(),
-    })
+    }))
 }
 
 /// The serving certificate and its CA.
@@ -117,9 +133,17 @@ fn valid(
     let until = OffsetDateTime::from_unix_timestamp(validity.until).map(time);
     let until = until.unwrap_or_default();
     if !validity.holds(now) {
-        Look::new(PART, State::Wrong, format!("{what} is not valid now; it is until {until}"))
+        Look::new(
+            PART,
+            State::Wrong,
+            format!("{what} is not valid now; it is until {until}"),
+        )
     } else if validity.overdue(now) {
-        Look::new(PART, State::Wrong, format!("{what} should have been renewed; it ends on {until}"))
+        Look::new(
+            PART,
+            State::Wrong,
+            format!("{what} should have been renewed; it ends on {until}"),
+        )
     } else {
         Look::new(PART, State::Ok, format!("{what} is valid until {until}"))
     }
@@ -128,7 +152,10 @@ fn valid(
 /// The Deployment: ready replicas, and the version of its image.
 pub(super) async fn replicas(api: &Api, installation: &Installation) -> Look {
     const PART: &str = "replicas";
-    let path = format!("/apis/apps/v1/namespaces/{}/deployments", installation.namespace);
+    let path = format!(
+        "/apis/apps/v1/namespaces/{}/deployments",
+        installation.namespace
+    );
     let deployment = match read(api, &path, &installation.name).await {
         Ok(Some(deployment)) => deployment,
         Ok(None) => return Look::new(PART, State::Wrong, "the Deployment is missing"),
@@ -149,7 +176,7 @@ pub(super) async fn replicas(api: &Api, installation: &Installation) -> Look {
             installation.version
         ));
     }
-    let right = ready >= wanted && installation.version == own;
+    let right = wanted > 0 && ready >= wanted && installation.version == own;
     Look::new(PART, if right { State::Ok } else { State::Wrong }, detail)
 }
 
@@ -173,7 +200,11 @@ pub(super) async fn lease(api: &Api, installation: &Installation) -> Look {
     match age {
         _ if holder.is_empty() => Look::new(PART, State::Wrong, "nobody leads"),
         Ok(age) if age <= i64::try_from(lease::DURATION.as_secs()).unwrap_or(i64::MAX) => {
-            Look::new(PART, State::Ok, format!("{holder} leads, renewed {age} s ago"))
+            Look::new(
+                PART,
+                State::Ok,
+                format!("{holder} leads, renewed {age} s ago"),
+            )
         }
         _ => Look::new(
             PART,
