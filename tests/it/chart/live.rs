@@ -1,6 +1,10 @@
 //! The unmodified chart, installed by Helm in a cluster in which its pods run.
 
+mod doctor;
+mod enforce;
 mod install;
+mod outage;
+mod rights;
 
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
