@@ -133,6 +133,8 @@ fn run_in(folder: &Path, test: &str, limit: Duration) -> Result<(), String> {
     let output = process.output();
     if status.is_some_and(|status| status.success()) && output.contains("test result: ok. 1 passed")
     {
+        // Figures and the like, for who runs it with --nocapture.
+        print!("{output}");
         return Ok(());
     }
     let _ = std::fs::write(folder.join("keep"), "");
