@@ -214,7 +214,7 @@ pub(super) async fn definitions(api: &Api) -> Vec<Look> {
             Some(versions.first()?["schema"].clone())
         };
         looks.push(match read(api, PATH, name).await {
-            Ok(Some(live)) if schema(&live) == schema(&ours) => {
+            Ok(Some(live)) if same(schema(&live).as_ref(), schema(&ours).as_ref()) => {
                 Look::new(PART, State::Ok, format!("{name} is this version's"))
             }
             Ok(Some(_)) => Look::new(
@@ -227,6 +227,22 @@ pub(super) async fn definitions(api: &Api) -> Vec<Look> {
         });
     }
     looks
+}
+
+/// Whether two schemas are the same. The API server answers with 1 where 1.0 was sent.
+fn same(one: Option<&Value>, other: Option<&Value>) -> bool {
+    match (one, other) {
+        (Some(Value::Number(one)), Some(Value::Number(other))) => one.as_f64() == other.as_f64(),
+        (Some(Value::Array(one)), Some(Value::Array(other))) => {
+            let mut pairs = one.iter().zip(other);
+            one.len() == other.len() && pairs.all(|(one, other)| same(Some(one), Some(other)))
+        }
+        (Some(Value::Object(one)), Some(Value::Object(other))) => {
+            let mut entries = one.iter();
+            one.len() == other.len() && entries.all(|(key, one)| same(Some(one), other.get(key)))
+        }
+        (one, other) => one == other,
+    }
 }
 
 /// Policies that are not valid or open.
