@@ -8,6 +8,8 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
+use crate::json::tree::at;
+
 pub mod rules;
 
 mod normal;
@@ -152,7 +154,7 @@ pub fn compare(
             None => drifts.push(whole(name, "there", "missing")),
             Some(live) => {
                 fields(name, entry, live, &mut drifts);
-                let bundle = &live["clientConfig"]["caBundle"];
+                let bundle = at(live, &["clientConfig", "caBundle"]);
                 drifts
                     .extend(expected.and_then(|expected| ca_bundle(name, bundle, expected, read)));
             }

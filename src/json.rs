@@ -15,6 +15,7 @@ mod scan;
 mod skip;
 mod special;
 mod structure;
+pub mod tree;
 
 use serde::Deserialize;
 

@@ -167,11 +167,11 @@ impl Api {
     /// Changes an object by a JSON patch (RFC 6902).
     pub(super) async fn json_patch(
         &self,
-        path: &str,
+        list: &str,
         name: &str,
         patch: &Value,
     ) -> Result<Value, kube::Error> {
-        let request = http::Request::patch(format!("{path}/{name}?fieldManager={MANAGER}"))
+        let request = http::Request::patch(format!("{list}/{name}?fieldManager={MANAGER}"))
             .header(ACCEPT, "application/json")
             .header(CONTENT_TYPE, "application/json-patch+json")
             .body(patch.to_string().into_bytes())

@@ -16,6 +16,7 @@ use super::wire::explain;
 use crate::document::{decode, parse};
 use crate::drift::rules::{Discovered, GroupVersion, named, unknown};
 use crate::drift::{Drift, ExpectedBundle, Field, compare, counts};
+use crate::json::tree::at;
 use crate::server::Metrics;
 
 const EVERY: Duration = Duration::from_mins(1);
@@ -87,7 +88,7 @@ async fn resources(api: &Api, (group, version): &GroupVersion) -> Result<BTreeSe
         .await
         .map_err(|error| explain(&error))?;
     let list = list.unwrap_or_default();
-    let resources = list["resources"].as_array().into_iter().flatten();
+    let resources = at(&list, &["resources"]).as_array().into_iter().flatten();
     Ok(resources
         .filter_map(|resource| resource["name"].as_str().map(str::to_owned))
         .collect())
@@ -103,7 +104,10 @@ pub fn bundle_texts(value: &Value) -> Result<BTreeSet<String>, String> {
 
 /// What was found last, for readiness.
 #[derive(Clone, Debug, Default)]
-pub struct DriftState(Arc<Mutex<Option<Result<Vec<Drift>, String>>>>);
+pub struct DriftState(Arc<Mutex<Option<Found>>>);
+
+/// What a comparison came to; the error says why there was none.
+type Found = Result<Vec<Drift>, String>;
 
 impl DriftState {
     /// In words.
@@ -220,7 +224,7 @@ impl DriftCheck {
         Ok(drifts)
     }
 
-    fn tell(&self, found: Result<Vec<Drift>, String>) {
+    fn tell(&self, found: Found) {
         let mut state = self.state.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Ok(drifts) = &found {
             for (field, count) in counts(drifts) {
@@ -232,7 +236,7 @@ impl DriftCheck {
         }
         match &found {
             Err(why) => {
-                tracing::warn!(error = %why, "the webhook configuration cannot be compared")
+                tracing::warn!(error = %why, "the webhook configuration cannot be compared");
             }
             Ok(drifts) if drifts.is_empty() => {
                 tracing::info!("the webhook configuration is as installed");

@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::call::{Api, micro_time};
 use super::wire::explain;
+use crate::json::tree::{at, set};
 
 /// How long the same words about the same object are not repeated.
 pub const AGAIN: Duration = Duration::from_mins(10);
@@ -53,7 +54,7 @@ impl Reference {
     /// lack kind and version, so they are given.
     pub fn of(api_version: &str, kind: &str, object: &Value) -> Self {
         let text = |key: &str| {
-            let value = &object["metadata"][key];
+            let value = at(object, &["metadata", key]);
             value.as_str().unwrap_or_default().to_owned()
         };
         Reference {
@@ -185,7 +186,7 @@ impl EventWriter {
         });
         for (key, value) in [("namespace", &regarding.namespace), ("uid", &regarding.uid)] {
             if !value.is_empty() {
-                reference[key] = json!(value);
+                set(&mut reference, &[key], json!(value));
             }
         }
         json!({

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::ObjectName;
 use super::call::{Api, micro_time};
 use super::wire::{code, explain};
+use crate::json::tree::{at, set};
 
 /// How long a Lease is good for without a renewal.
 pub const DURATION: Duration = Duration::from_secs(15);
@@ -103,8 +104,8 @@ impl Leadership {
             let until = self.term.until();
             tokio::select! {
                 biased;
-                changed = changes.changed() => {
-                    if changed.is_err() || *changes.borrow() != Some(since) {
+                told = changes.changed() => {
+                    if told.is_err() || *changes.borrow() != Some(since) {
                         return None;
                     }
                 }
@@ -129,8 +130,8 @@ struct Record {
 }
 
 impl Record {
-    /// A duration below `least` counts as that.
-    fn read(lease: &Value, least: Duration) -> Self {
+    /// A duration below `floor` counts as that.
+    fn read(lease: &Value, floor: Duration) -> Self {
         let spec = &lease["spec"];
         let text = |key: &str| spec[key].as_str().unwrap_or_default().to_owned();
         let seconds = spec["leaseDurationSeconds"].as_u64().unwrap_or_default();
@@ -138,7 +139,7 @@ impl Record {
             holder: text("holderIdentity"),
             renewed: text("renewTime"),
             transitions: spec["leaseTransitions"].as_i64().unwrap_or_default(),
-            duration: Duration::from_secs(seconds).clamp(least, LONGEST),
+            duration: Duration::from_secs(seconds).clamp(floor, LONGEST),
         }
     }
 }
@@ -200,13 +201,13 @@ impl Elector {
     /// Stands for election until `stop`, then gives the Lease back if it is ours.
     pub async fn run(mut self, stop: CancellationToken) {
         loop {
-            let step = async {
+            let round = async {
                 let pause = self.step().await;
                 sleep(pause).await;
             };
             tokio::select! {
                 () = stop.cancelled() => break,
-                () = step => {}
+                () = round => {}
             }
         }
         self.release().await;
@@ -261,7 +262,7 @@ impl Elector {
     /// Renews the Lease while leading, and takes it when that is due.
     async fn stand(&mut self) -> Result<Found, String> {
         if let Some(lease) = self.ours.clone() {
-            let acquired = lease["spec"]["acquireTime"].clone();
+            let acquired = at(&lease, &["spec", "acquireTime"]).clone();
             match self.write(lease, acquired).await? {
                 Found::Conflict => {}
                 written => return Ok(written),
@@ -274,7 +275,7 @@ impl Elector {
         let record = Record::read(&lease, self.times.duration);
         if self.still_ours(&lease) {
             // Something else in the object was changed.
-            let acquired = lease["spec"]["acquireTime"].clone();
+            let acquired = at(&lease, &["spec", "acquireTime"]).clone();
             return self.write(lease, acquired).await;
         }
         self.ours = None;
@@ -294,10 +295,12 @@ impl Elector {
     }
 
     async fn take(&mut self, mut lease: Value, record: &Record) -> Result<Found, String> {
-        if !lease["spec"].is_object() {
-            lease["spec"] = json!({});
-        }
-        lease["spec"]["leaseTransitions"] = json!(record.transitions.saturating_add(1));
+        let transitions = record.transitions.saturating_add(1);
+        set(
+            &mut lease,
+            &["spec", "leaseTransitions"],
+            json!(transitions),
+        );
         let acquired = json!(micro_time());
         self.write(lease, acquired).await
     }
@@ -308,16 +311,19 @@ impl Elector {
         self.ours.as_ref().is_some_and(|ours| {
             ["holderIdentity", "acquireTime", "leaseTransitions"]
                 .iter()
-                .all(|key| ours["spec"][key] == lease["spec"][key])
+                .all(|key| at(ours, &["spec", key]) == at(lease, &["spec", key]))
         })
     }
 
     async fn write(&mut self, mut lease: Value, acquired: Value) -> Result<Found, String> {
-        let spec = &mut lease["spec"];
-        spec["holderIdentity"] = json!(self.holder);
-        spec["leaseDurationSeconds"] = json!(self.times.duration.as_secs());
-        spec["acquireTime"] = acquired;
-        spec["renewTime"] = json!(micro_time());
+        for (key, value) in [
+            ("holderIdentity", json!(self.holder)),
+            ("leaseDurationSeconds", json!(self.times.duration.as_secs())),
+            ("acquireTime", acquired),
+            ("renewTime", json!(micro_time())),
+        ] {
+            set(&mut lease, &["spec", key], value);
+        }
         // Kept before the answer is there: when it does not come we may hold the Lease all the same.
         self.ours = Some(lease.clone());
         let sent = Instant::now();
@@ -373,8 +379,8 @@ impl Elector {
             let Some(mut lease) = lease.filter(|lease| self.still_ours(lease)) else {
                 return Ok(());
             };
-            lease["spec"]["holderIdentity"] = json!("");
-            lease["spec"]["renewTime"] = json!(micro_time());
+            set(&mut lease, &["spec", "holderIdentity"], json!(""));
+            set(&mut lease, &["spec", "renewTime"], json!(micro_time()));
             match self.put(&lease).await {
                 Err(error) if code(&error) == Some(409) => {}
                 done => return done.map(drop),

@@ -1,5 +1,6 @@
 //! A watch on one object, chosen by its name so that a right on that name is enough.
 
+use std::fmt;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tokio::time::{Instant, timeout};
 use super::call::Api;
 use super::watch::Pause;
 use super::wire::explain;
+use crate::json::tree::at;
 
 /// How long the API server keeps one watch open, in seconds.
 const WATCH_SECONDS: u32 = 60;
@@ -26,7 +28,7 @@ const SHORT: Duration = Duration::from_secs(5);
 pub const NOT_YET: &str = "it was not read yet";
 
 /// What is known of the object.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum Seen {
     /// Nothing yet, and why.
     Unknown(String),
@@ -34,6 +36,17 @@ pub enum Seen {
     Missing,
     /// It is this. It stays so while the API server is away.
     Present(Box<Value>),
+}
+
+impl fmt::Debug for Seen {
+    /// Without the object, which may be a Secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Seen::Unknown(_) => "Unknown",
+            Seen::Missing => "Missing",
+            Seen::Present(_) => "Present",
+        })
+    }
 }
 
 impl Seen {
@@ -112,12 +125,12 @@ async fn list(api: &Api, place: &Place, seen: &watch::Sender<Seen>) -> Result<St
         .list(&parameters)
         .map_err(kube::Error::BuildRequest)?;
     let mut list = api.call(request).await?;
-    let version = list["metadata"]["resourceVersion"].take();
-    let item = list["items"].get_mut(0).map(Value::take);
+    let item = list.pointer_mut("/items/0").map(Value::take);
     tell(
         seen,
         item.map_or(Seen::Missing, |object| Seen::Present(Box::new(object))),
     );
+    let version = at(&list, &["metadata", "resourceVersion"]);
     Ok(version.as_str().unwrap_or_default().to_owned())
 }
 
@@ -172,10 +185,13 @@ async fn watch_once(
             }
             WatchEvent::Error(status) => return Err(kube::Error::Api(status)),
         };
-        if let Some(new_version) = object["metadata"]["resourceVersion"].as_str() {
+        if let Some(new_version) = at(&object, &["metadata", "resourceVersion"]).as_str() {
             new_version.clone_into(version);
         }
         tell(seen, new);
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

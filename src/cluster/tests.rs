@@ -13,7 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::*;
 
 /// What the scripted server does with one request.
-enum Reply {
+pub(super) enum Reply {
     /// This status and this JSON.
     Json(u16, String),
     /// These lines, one watch event each, and then nothing for a while.
@@ -22,15 +22,18 @@ enum Reply {
     Silence,
 }
 
-struct Scripted {
-    cluster: Arc<Cluster>,
+pub(super) struct Scripted {
+    pub(super) cluster: Arc<Cluster>,
     requests: Arc<Mutex<Vec<String>>>,
     _server: AbortOnDropHandle<()>,
     _watch: AbortOnDropHandle<()>,
 }
 
 impl Scripted {
-    async fn start(script: impl Fn(&str) -> Reply + Send + Sync + 'static, watch: bool) -> Self {
+    pub(super) async fn start(
+        script: impl Fn(&str) -> Reply + Send + Sync + 'static,
+        watch: bool,
+    ) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -118,7 +121,7 @@ async fn serve(tcp: TcpStream, script: &(dyn Fn(&str) -> Reply + Sync), seen: &M
     };
 }
 
-async fn eventually(what: &str, condition: impl Fn() -> bool) {
+pub(super) async fn eventually(what: &str, condition: impl Fn() -> bool) {
     let poll = async {
         while !condition() {
             sleep(Duration::from_millis(5)).await;
@@ -148,15 +151,15 @@ fn list(items: &[String], next: &str, version: u32) -> Reply {
     )
 }
 
-fn event(kind: &str, object: &str) -> String {
+pub(super) fn event(kind: &str, object: &str) -> String {
     format!(r#"{{"type":"{kind}","object":{object}}}"#)
 }
 
-fn failure(code: u16, message: &str) -> Reply {
+pub(super) fn failure(code: u16, message: &str) -> Reply {
     Reply::Json(code, status(code, message))
 }
 
-fn status(code: u16, message: &str) -> String {
+pub(super) fn status(code: u16, message: &str) -> String {
     format!(
         r#"{{"kind":"Status","apiVersion":"v1","metadata":{{}},"status":"Failure","message":"{message}","reason":"X","code":{code}}}"#
     )

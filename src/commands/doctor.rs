@@ -96,7 +96,12 @@ pub fn run(args: &DoctorArgs) -> Result<u8, String> {
         Output::Text => render(&examined),
         Output::Json => json(&examined),
     })?;
-    let states = || examined.iter().flat_map(|one| &one.looks).map(|look| look.state);
+    let states = || {
+        examined
+            .iter()
+            .flat_map(|one| &one.looks)
+            .map(|look| look.state)
+    };
     Ok(if states().any(|state| state == State::Wrong) {
         FINDINGS
     } else if states().any(|state| state == State::Unknown) {

@@ -5,6 +5,7 @@
 use serde_json::{Value, json};
 
 use super::{Field, part};
+use crate::json::tree;
 
 /// A field of an entry in its normal form.
 type Normal = fn(&Value) -> Value;
@@ -66,9 +67,9 @@ fn sorted(mut list: Vec<Value>) -> Value {
 fn rule(rule: &Value) -> Value {
     let mut normal = part(rule, &[]);
     for key in ["apiGroups", "apiVersions", "operations", "resources"] {
-        normal[key] = set(&rule[key]);
+        tree::set(&mut normal, &[key], set(&rule[key]));
     }
-    normal["scope"] = or(&rule["scope"], json!("*"));
+    tree::set(&mut normal, &["scope"], or(&rule["scope"], json!("*")));
     normal
 }
 
@@ -76,18 +77,18 @@ fn selector(selector: &Value) -> Value {
     let mut normal = json!({});
     let labels = &selector["matchLabels"];
     if labels.as_object().is_some_and(|labels| !labels.is_empty()) {
-        normal["matchLabels"] = labels.clone();
+        tree::set(&mut normal, &["matchLabels"], labels.clone());
     }
     let expressions = list(&selector["matchExpressions"]).iter();
     let expressions: Vec<Value> = expressions
         .map(|expression| {
             let mut normal = part(expression, &["key", "operator"]);
-            normal["values"] = set(&expression["values"]);
+            tree::set(&mut normal, &["values"], set(&expression["values"]));
             normal
         })
         .collect();
     if !expressions.is_empty() {
-        normal["matchExpressions"] = sorted(expressions);
+        tree::set(&mut normal, &["matchExpressions"], sorted(expressions));
     }
     normal
 }
@@ -96,8 +97,9 @@ fn service(client: &Value) -> Value {
     let mut normal = part(client, &["url"]);
     let service = &client["service"];
     if !service.is_null() {
-        normal["service"] = part(service, &["name", "namespace", "path"]);
-        normal["service"]["port"] = or(&service["port"], json!(443));
+        let mut named = part(service, &["name", "namespace", "path"]);
+        tree::set(&mut named, &["port"], or(&service["port"], json!(443)));
+        tree::set(&mut normal, &["service"], named);
     }
     normal
 }
@@ -126,7 +128,8 @@ pub(super) fn differing(one: &Value, other: &Value) -> (Value, Value) {
                 if before != now {
                     let null = &Value::Null;
                     let parts = differing(before.unwrap_or(null), now.unwrap_or(null));
-                    (left[key], right[key]) = parts;
+                    tree::set(&mut left, &[key], parts.0);
+                    tree::set(&mut right, &[key], parts.1);
                 }
             }
             (left, right)

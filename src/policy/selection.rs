@@ -204,7 +204,9 @@ mod tests {
         let matches = |glob: &str, name: &str| Pattern::parse(glob).unwrap().matches(name);
         assert!(matches("*", "anything") && matches("prod-*", "prod-1") && matches("{a,b}", "b"));
         assert!(matches("shop", "shop"));
-        assert!(matches("*-shop", "a-shop") && matches("prod-*", "prod-") && matches("a*-b", "a1-b"));
+        assert!(
+            matches("*-shop", "a-shop") && matches("prod-*", "prod-") && matches("a*-b", "a1-b")
+        );
         assert!(!matches("*-shop", "a-shops") && !matches("a*-b", "a1-bc"));
         assert!(
             !matches("shop", "shop-2")

@@ -124,7 +124,7 @@ impl Origin {
         {
             return;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

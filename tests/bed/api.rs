@@ -1,5 +1,6 @@
 //! Calls to the API server, and what it says about them: warnings, audit events, metrics.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -219,6 +220,19 @@ impl Api {
             .filter_map(|line| serde_json::from_str::<Value>(line).ok())
             .find(|event| event["auditID"] == audit_id && event["stage"] == "ResponseComplete")
             .unwrap_or_else(|| panic!("the audit log has no event {audit_id}"))
+    }
+
+    /// The same for many calls: the annotations of all events so far, by id.
+    pub fn audit_annotations(&self) -> HashMap<String, Value> {
+        let log = std::fs::read_to_string(&self.audit_log).unwrap();
+        log.lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+            .filter(|event| event["stage"] == "ResponseComplete")
+            .filter_map(|event| {
+                let id = event["auditID"].as_str()?.to_owned();
+                Some((id, event["annotations"].clone()))
+            })
+            .collect()
     }
 
     /// The sum of a metric's values over all series whose labels include the given ones.

@@ -50,13 +50,17 @@ pub fn remove(api: &Api) {
     }
     wait("the definitions are gone", || {
         let mut kinds = KINDS.iter();
-        kinds.all(|kind| api.call(&Call::new("GET", path(kind))).status == 404 && !served(api, kind))
+        kinds
+            .all(|kind| api.call(&Call::new("GET", path(kind))).status == 404 && !served(api, kind))
     });
 }
 
 /// What the chart grants tidegate of its own kinds.
 pub fn rules() -> Vec<Value> {
-    let names: Vec<String> = KINDS.iter().map(|kind| format!("{kind}.tidegate.dev")).collect();
+    let names: Vec<String> = KINDS
+        .iter()
+        .map(|kind| format!("{kind}.tidegate.dev"))
+        .collect();
     vec![
         json!({"apiGroups": ["tidegate.dev"], "resources": KINDS, "verbs": ["get", "list", "watch"]}),
         json!({"apiGroups": ["tidegate.dev"], "resources": KINDS.map(|kind| format!("{kind}/status")),
@@ -68,7 +72,9 @@ pub fn rules() -> Vec<Value> {
 
 /// What people may do.
 pub fn rules_of_people() -> Vec<Value> {
-    let verbs = json!(["get", "list", "watch", "create", "update", "patch", "delete"]);
+    let verbs = json!([
+        "get", "list", "watch", "create", "update", "patch", "delete"
+    ]);
     vec![
         json!({"apiGroups": ["tidegate.dev"], "resources": ["*"], "verbs": verbs}),
         json!({"apiGroups": ["", "apps"], "resources": ["pods", "deployments"], "verbs": verbs}),
@@ -87,7 +93,10 @@ fn served(api: &Api, kind: &str) -> bool {
 fn wait(what: &str, mut holds: impl FnMut() -> bool) {
     let start = Instant::now();
     while !holds() {
-        assert!(start.elapsed() < Duration::from_secs(30), "30 s passed before {what}");
+        assert!(
+            start.elapsed() < Duration::from_secs(30),
+            "30 s passed before {what}"
+        );
         std::thread::sleep(Duration::from_millis(50));
     }
 }

@@ -104,7 +104,8 @@ fn run_in(folder: &Path, test: &str, limit: Duration) -> Result<(), String> {
     // Whoever kills this process thereby ends the first process inside, and so all of them.
     arguments.push("--kill-child".to_owned());
     if !is_root() {
-        arguments.push("--map-root-user".to_owned());
+        // Pods have users of their own, so one user in the namespace is not enough.
+        arguments.extend(setup::flags(&["--map-root-user", "--map-auto"]));
     }
     arguments.extend(setup::flags(&[
         "sh",
@@ -142,7 +143,8 @@ fn run_in(folder: &Path, test: &str, limit: Duration) -> Result<(), String> {
         |status| format!("ended with {status}"),
     );
     let hint = if output.contains("unshare:") {
-        "\nSuch a test makes namespaces: it needs root, or a kernel that lets users make them."
+        "\nSuch a test makes namespaces: it needs root, or user namespaces with\n\
+         a range of ids for this user (newuidmap, /etc/subuid)."
     } else {
         ""
     };

@@ -103,6 +103,12 @@ impl<'a> TidegateOptions<'a> {
         self
     }
 
+    /// Registers the webhook only: nobody is at its address unless the test puts somebody there.
+    pub fn absent(mut self) -> Self {
+        self.replicas = 0;
+        self
+    }
+
     /// A certificate from a Secret at the API server, in this `--tls-mode`, and everything else that
     /// a replica keeps there: as the chart starts tidegate. The settling time is a second.
     pub fn certificates(mut self, mode: &'static str) -> Self {

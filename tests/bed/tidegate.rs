@@ -148,7 +148,9 @@ impl<'a> Tidegate<'a> {
         without.as_array_mut().unwrap().truncate(1);
         let webhooks = |list: &Value| {
             let patch = json!([{"op": "replace", "path": "/webhooks", "value": list}]);
-            self.bed.api().must(&Call::json_patch(&configuration, &patch));
+            self.bed
+                .api()
+                .must(&Call::json_patch(&configuration, &patch));
         };
         webhooks(&without);
         self.wait_until_guarded(false);
@@ -259,6 +261,16 @@ impl<'a> Tidegate<'a> {
     /// Status and body of a GET on the port for probes and metrics.
     pub fn ops(&self, replica: usize, path: &str) -> Option<(u16, String)> {
         relay::get(self.replicas[replica].ops, path)
+    }
+
+    /// The same as [`Self::metric`] of something that is counted, which is whole.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "counts in tests are small"
+    )]
+    pub fn count(&self, replica: usize, name: &str, labels: &[(&str, &str)]) -> usize {
+        self.metric(replica, name, labels).round() as usize
     }
 
     /// The sum of one of tidegate's own metrics over the series with these labels.
@@ -411,9 +423,10 @@ impl Drop for Tidegate<'_> {
             }
         }
         // Without its webhook the API server's later writes in these namespaces need nobody.
-        let _ = self
-            .bed
-            .call(&Call::new("DELETE", format!("{CONFIGURATIONS}/{}", self.webhook)));
+        let _ = self.bed.call(&Call::new(
+            "DELETE",
+            format!("{CONFIGURATIONS}/{}", self.webhook),
+        ));
     }
 }
 

@@ -56,9 +56,20 @@ impl Registration<'_> {
         entry["timeoutSeconds"] = json!(self.timeout);
         entry["namespaceSelector"] = json!({"matchExpressions": self.selectors()});
         entry["rules"] = json!([
-            rule("", &["pods", "pods/ephemeralcontainers", "pods/resize", "namespaces"]),
+            rule(
+                "",
+                &[
+                    "pods",
+                    "pods/ephemeralcontainers",
+                    "pods/resize",
+                    "namespaces"
+                ]
+            ),
             rule("", &["replicationcontrollers", "podtemplates"]),
-            rule("apps", &["deployments", "replicasets", "statefulsets", "daemonsets"]),
+            rule(
+                "apps",
+                &["deployments", "replicasets", "statefulsets", "daemonsets"]
+            ),
             rule("batch", &["jobs", "cronjobs"]),
         ]);
         entry
@@ -69,12 +80,15 @@ impl Registration<'_> {
     fn guard(&self, prefix: &str) -> Value {
         let name = format!("policies.{}", self.webhook);
         let mut entry = self.entry(&name, "/validate/policies", "Fail");
-        let mut rule = rule("tidegate.dev", &[
-            "controlpolicies",
-            "controlpolicies/status",
-            "controlexceptions",
-            "controlexceptions/status",
-        ]);
+        let mut rule = rule(
+            "tidegate.dev",
+            &[
+                "controlpolicies",
+                "controlpolicies/status",
+                "controlexceptions",
+                "controlexceptions/status",
+            ],
+        );
         rule["apiVersions"] = json!(["v1alpha1"]);
         entry["rules"] = json!([rule]);
         entry["matchConditions"] = json!([{"name": "of-this-test", "expression": format!(

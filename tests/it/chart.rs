@@ -6,6 +6,7 @@ mod policy;
 mod refused;
 mod render;
 mod rights;
+mod schemas;
 mod stand_in;
 mod values;
 mod webhook;

@@ -8,7 +8,10 @@
 
 mod approval;
 mod audit_only;
+mod audit_only_proof;
+mod break_glass;
 mod by_hand;
+mod crowd;
 mod denials;
 mod exceptions;
 mod exemptions;
@@ -16,11 +19,12 @@ mod faults;
 mod fixtures;
 mod namespaces;
 mod people;
-mod preview;
 mod policies;
+mod preview;
 mod rollout;
 mod templates;
 mod updates;
+mod writes;
 
 use std::time::{Duration, Instant};
 

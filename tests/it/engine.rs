@@ -263,6 +263,39 @@ fn a_label_below_the_floor_is_a_finding_when_it_comes() {
 }
 
 #[test]
+fn a_label_below_the_floor_does_not_come_in_through_a_subresource() {
+    let spec =
+        "controls: {pod-security: {mode: enforce, settings: {minimum: {enforce: baseline}}}}";
+    let (lowered, before) = (namespace(&[("enforce", "privileged")]), namespace(&[]));
+    for subresource in ["status", "finalize"] {
+        let write = |new: &Value| {
+            let mut review = review("UPDATE", "namespaces", "Namespace", new, &before);
+            review["request"]["subResource"] = json!(subresource);
+            review["request"]["requestSubResource"] = json!(subresource);
+            review
+        };
+        let response = respond(&one(spec), &write(&lowered), &Facts::default());
+        assert_eq!(
+            findings(&response),
+            set(&["namespaceLevel=enforce"]),
+            "{subresource}"
+        );
+        assert_eq!(response["status"]["code"], 403);
+        // A change of its phase or finalizers is nobody's business.
+        assert_eq!(
+            respond(&one(spec), &write(&before), &Facts::default())["allowed"],
+            true
+        );
+        // Without a floor upstream's silence holds.
+        let plain = one("controls: {pod-security: {mode: enforce}}");
+        assert_eq!(
+            respond(&plain, &write(&lowered), &Facts::default())["allowed"],
+            true
+        );
+    }
+}
+
+#[test]
 fn malformed_labels_are_invalid_with_upstreams_causes() {
     let policies = one("controls: {pod-security: {mode: enforce}}");
     let create = |labels| {

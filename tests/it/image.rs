@@ -196,11 +196,12 @@ fn a_registry_takes_the_image_and_gives_it_back() {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    let lines = BufReader::new(registry.stderr.take().unwrap()).lines();
-    let port = lines.map_while(Result::ok).find_map(|line| {
-        line.rsplit_once(':')
-            .and_then(|(_, port)| port.trim().parse::<u16>().ok())
-    });
+    // Read on to the end, as the registry ends when nobody takes its log.
+    let mut lines = BufReader::new(registry.stderr.take().unwrap()).lines();
+    // Its first line ends with the port; it ends by itself when it cannot listen.
+    let first = lines.next().and_then(Result::ok);
+    let port = first.and_then(|line| line.rsplit(' ').next()?.parse::<u16>().ok());
+    let log = std::thread::spawn(move || lines.map_while(Result::ok).collect::<Vec<_>>());
     let outcome = port.map(|port| {
         let reference = format!("127.0.0.1:{port}/tidegate/tidegate:test");
         let mut outputs = Vec::new();
@@ -221,11 +222,12 @@ fn a_registry_takes_the_image_and_gives_it_back() {
     });
     registry.kill().unwrap();
     registry.wait().unwrap();
+    let log = log.join().unwrap();
     let outputs = outcome.expect("crane registry serve says where it listens");
     for output in &outputs {
         assert!(
             output.status.success(),
-            "{}",
+            "{}{log:#?}",
             String::from_utf8_lossy(&output.stderr)
         );
     }

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::bundle::{Bundle, Validity};
 use super::make::{self, Made};
 use super::plan::{Held, Leaf, Lives, WithLeaf};
+use crate::json::tree::at;
 
 const CERTIFICATE: &str = "tls.crt";
 const KEY: &str = "tls.key";
@@ -45,7 +46,7 @@ impl Content {
     /// Reads a Secret as the API server sent it; values that are no Base64 count as missing.
     pub fn of(secret: &Value) -> Self {
         let read = |key: &str| {
-            serde_json::from_value::<ByteString>(secret["data"][key].clone())
+            serde_json::from_value::<ByteString>(at(secret, &["data", key]).clone())
                 .unwrap_or_default()
                 .0
         };

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -14,7 +16,7 @@ use super::trust::{Trusted, admit};
 use super::{Keeping, Settings};
 use crate::cluster::call::Clock;
 use crate::cluster::events::{EventType, Events, Notice, Reference};
-use crate::cluster::one::Seen;
+use crate::cluster::one::{NOT_YET, Seen};
 use crate::server::{Delivery, Metrics, ServingPem};
 
 /// A warning is repeated this often.
@@ -70,7 +72,7 @@ impl Feed {
         metrics: Arc<Metrics>,
     ) -> (Self, watch::Receiver<Delivery>, FeedState) {
         let (deliveries, receiver) = watch::channel(Delivery::Awaited(format!(
-            "Secret {} was not read yet",
+            "Secret {}: {NOT_YET}",
             settings.secret
         )));
         let state = FeedState::default();
@@ -117,8 +119,12 @@ impl Feed {
                     .map_err(|why| format!("Secret {}: {why}", self.settings.secret))
             }
         };
+        let overdue = self.overdue(&secret);
         match (&found, &self.in_use) {
-            (Ok(()), _) => self.state.set("in use".to_owned()),
+            (Ok(()), _) => self.state.set(match &overdue {
+                Some(overdue) => format!("in use; WARNING: {overdue}"),
+                None => "in use".to_owned(),
+            }),
             (Err(why), Some(_)) => {
                 self.state
                     .set(format!("the one in use differs and goes on: {why}"));
@@ -128,7 +134,7 @@ impl Feed {
                 self.deliver(Delivery::Awaited(why.clone()));
             }
         }
-        self.warn(&secret, now);
+        self.warn(overdue, &secret, now);
         let settled = self.trusted.next(self.settings.settle, now);
         settled.map_or(now + LOOK_EVERY, |settled| settled.min(now + LOOK_EVERY))
     }
@@ -183,18 +189,28 @@ impl Feed {
         self.metrics.upkeep().set_authority_expiry(expires);
     }
 
-    /// Says once a day that a renewal is overdue.
-    fn warn(&mut self, secret: &Seen, moment: Instant) {
+    /// Which certificate should have been renewed by now, in words that do not change.
+    fn overdue(&self, secret: &Seen) -> Option<String> {
         let now = self.clock.now();
         let authorities = secret.object().map(|secret| Content::of(secret).bundle());
         let authorities = authorities.and_then(Result::ok).unwrap_or_default();
         let newest = authorities.certificates().first();
         let leaf = self.in_use.as_ref().and_then(|(_, chain)| chain.first());
-        let overdue = [("serving certificate", leaf), ("CA", newest)]
+        let (what, validity) = [("serving certificate", leaf), ("CA", newest)]
             .into_iter()
             .filter_map(|(what, one)| Some((what, Validity::of(one?).ok()?)))
-            .find(|(_, validity)| validity.overdue(now));
-        let Some((what, validity)) = overdue else {
+            .find(|(_, validity)| validity.overdue(now))?;
+        let date = OffsetDateTime::from_unix_timestamp(validity.until).ok();
+        let date = date.and_then(|date| date.format(&Rfc3339).ok());
+        Some(format!(
+            "The {what} expires at {} and its renewal is overdue.",
+            date.unwrap_or_default()
+        ))
+    }
+
+    /// Says once a day that a renewal is overdue.
+    fn warn(&mut self, overdue: Option<String>, secret: &Seen, moment: Instant) {
+        let Some(overdue) = overdue else {
             self.warned = None;
             return;
         };
@@ -205,9 +221,8 @@ impl Feed {
             return;
         }
         self.warned = Some(moment);
-        let hours = validity.until.saturating_sub(now) / 3600;
         let note = format!(
-            "The {what} expires in {hours} h and its renewal is overdue. {}",
+            "{overdue} {}",
             match self.settings.keeping {
                 Keeping::Own => "See tidegate's log for what keeps it from writing the Secret.",
                 Keeping::Given | Keeping::Injected => "See whoever keeps this Secret.",

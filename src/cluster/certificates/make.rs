@@ -1,5 +1,7 @@
 //! Making CAs and serving certificates.
 
+use std::fmt::Write as _;
+
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
@@ -78,10 +80,12 @@ fn key() -> Result<KeyPair, String> {
 fn serial(key: &KeyPair) -> String {
     let bytes = key.public_key_raw();
     let tail = bytes.get(bytes.len().saturating_sub(4)..);
-    tail.unwrap_or_default()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let mut text = String::new();
+    for byte in tail.unwrap_or_default() {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 fn subject(common_name: &str) -> DistinguishedName {

@@ -7,6 +7,8 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::super::one::Seen;
+use crate::json::tree::at;
+
 use super::bundle::{Bundle, Validity};
 
 /// The CAs that every entry of the webhook configuration trusts.
@@ -33,7 +35,7 @@ impl Trusted {
         };
         let bundles: Vec<Bundle> = entries(configuration)
             .map(|entry| {
-                Bundle::of_ca_bundle(&entry["clientConfig"]["caBundle"]).unwrap_or_default()
+                Bundle::of_ca_bundle(at(entry, &["clientConfig", "caBundle"])).unwrap_or_default()
             })
             .collect();
         let mut everywhere = bundles.first().cloned().unwrap_or_default();
@@ -104,7 +106,7 @@ pub fn entries(configuration: &Value) -> impl Iterator<Item = &Value> {
 fn service_names(configuration: &Value) -> Vec<String> {
     let mut names: Vec<String> = entries(configuration)
         .filter_map(|entry| {
-            let service = &entry["clientConfig"]["service"];
+            let service = at(entry, &["clientConfig", "service"]);
             Some(format!(
                 "{}.{}.svc",
                 service["name"].as_str()?,
@@ -262,7 +264,7 @@ mod tests {
             both
         };
         let start = Instant::now();
-        let later = start + Duration::from_secs(60);
+        let later = start + Duration::from_mins(1);
         let mut trusted = Trusted::default();
         let admit = |found, in_use, trusted: &Trusted, moment| {
             admit(found, in_use, trusted, SETTLE, (moment, NOW)).is_ok()

@@ -1,5 +1,7 @@
 //! The parts of an installation, one look each.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -84,8 +86,8 @@ async fn expected_bundle(
     installation: &Installation,
     installed: &Value,
 ) -> Result<Option<ExpectedBundle>, String> {
-    let annotations = &installed["metadata"]["annotations"];
-    if annotations["cert-manager.io/inject-ca-from"].is_string() {
+    let injected = installed.pointer("/metadata/annotations/cert-manager.io~1inject-ca-from");
+    if injected.is_some() {
         return Ok(None);
     }
     let name = secret_name(installation);
@@ -171,10 +173,11 @@ pub(super) async fn replicas(api: &Api, installation: &Installation) -> Look {
     let mut detail = format!("{ready} of {wanted} ready, image {image}");
     let own = env!("CARGO_PKG_VERSION");
     if installation.version != own {
-        detail.push_str(&format!(
+        let _ = write!(
+            detail,
             "; the chart is of version {}, this command of {own}",
             installation.version
-        ));
+        );
     }
     let right = wanted > 0 && ready >= wanted && installation.version == own;
     Look::new(PART, if right { State::Ok } else { State::Wrong }, detail)
@@ -192,8 +195,11 @@ pub(super) async fn lease(api: &Api, installation: &Installation) -> Look {
         Ok(None) => return Look::new(PART, State::Wrong, "the Lease is missing"),
         Err(why) => return Look::new(PART, State::Unknown, why),
     };
-    let text = |key: &str| lease["spec"][key].as_str().unwrap_or_default().to_owned();
-    let (holder, renewed) = (text("holderIdentity"), text("renewTime"));
+    let text = |pointer: &str| {
+        let value = lease.pointer(pointer).and_then(Value::as_str);
+        value.unwrap_or_default().to_owned()
+    };
+    let (holder, renewed) = (text("/spec/holderIdentity"), text("/spec/renewTime"));
     let now = api.clock().now();
     let age = OffsetDateTime::parse(&renewed, &Rfc3339)
         .map(|renewed| now.saturating_sub(renewed.unix_timestamp()));
@@ -220,11 +226,9 @@ pub(super) async fn definitions(api: &Api) -> Vec<Look> {
     const PATH: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
     let mut looks = Vec::new();
     for (_, ours) in crd::definitions() {
-        let name = ours["metadata"]["name"].as_str().unwrap_or_default();
-        let schema = |definition: &Value| {
-            let versions = definition["spec"]["versions"].as_array()?;
-            Some(versions.first()?["schema"].clone())
-        };
+        let name = ours.pointer("/metadata/name").and_then(Value::as_str);
+        let name = name.unwrap_or_default();
+        let schema = |definition: &Value| definition.pointer("/spec/versions/0/schema").cloned();
         looks.push(match read(api, PATH, name).await {
             Ok(Some(live)) if same(schema(&live).as_ref(), schema(&ours).as_ref()) => {
                 Look::new(PART, State::Ok, format!("{name} is this version's"))

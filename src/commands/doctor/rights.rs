@@ -21,7 +21,13 @@ const NEEDED: [Right; 11] = [
     ("tidegate.dev", "controlexceptions", "", "list", false),
     ("tidegate.dev", "controlexceptions", "", "watch", false),
     ("tidegate.dev", "controlpolicies", "status", "patch", false),
-    ("tidegate.dev", "controlexceptions", "status", "patch", false),
+    (
+        "tidegate.dev",
+        "controlexceptions",
+        "status",
+        "patch",
+        false,
+    ),
     ("events.k8s.io", "events", "", "create", false),
     ("coordination.k8s.io", "leases", "", "update", true),
 ];
@@ -32,8 +38,20 @@ const TOO_MUCH: [Right; 6] = [
     ("", "pods", "", "create", false),
     ("", "pods", "exec", "create", false),
     ("tidegate.dev", "controlpolicies", "", "update", false),
-    ("rbac.authorization.k8s.io", "clusterrolebindings", "", "create", false),
-    ("admissionregistration.k8s.io", "validatingwebhookconfigurations", "", "delete", false),
+    (
+        "rbac.authorization.k8s.io",
+        "clusterrolebindings",
+        "",
+        "create",
+        false,
+    ),
+    (
+        "admissionregistration.k8s.io",
+        "validatingwebhookconfigurations",
+        "",
+        "delete",
+        false,
+    ),
 ];
 
 /// Asks the API server about each right.
@@ -92,5 +110,5 @@ async fn may(api: &Api, installation: &Installation, right: &Right) -> Result<bo
         },
     });
     let answer: Value = api.ask(PATH, &review).await?;
-    Ok(answer["status"]["allowed"] == true)
+    Ok(answer.pointer("/status/allowed") == Some(&Value::Bool(true)))
 }

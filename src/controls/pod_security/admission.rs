@@ -44,6 +44,7 @@ impl Settings {
     /// Decides a request.
     pub fn decide(&self, input: &Input<'_>, facts: &Facts) -> Outcome {
         match target(&input.request) {
+            None if relabels(&input.request) => self.decide_relabelling(input),
             None => Outcome::Ignored,
             Some(Target::Namespace) => self.decide_namespace(input, facts),
             Some(target) => self.decide_pod(input, facts, target),
@@ -152,6 +153,25 @@ impl Settings {
         Outcome::Namespace(outcome)
     }
 
+    /// Upstream does not look at the subresources of a Namespace, and so neither does this, but for
+    /// the floor: labels can be changed through them (CVE-2026-30963 was such a gap).
+    fn decide_relabelling(&self, input: &Input<'_>) -> Outcome {
+        if self.minimum.is_none() {
+            return Outcome::Ignored;
+        }
+        let target = Target::Namespace;
+        let (new, old) = match (input.object(), input.old_object()) {
+            (Ok(new), Ok(old)) => (new, old),
+            (Err(error), _) => return Outcome::Failed(Failed::Object(error.clone()), target),
+            (_, Err(error)) => return Outcome::Failed(Failed::OldObject(error.clone()), target),
+        };
+        let (levels, _) = self.levels_of(new);
+        Outcome::Namespace(NamespaceOutcome {
+            below_floor: self.below_floor(input, new, Some(old), &levels),
+            ..NamespaceOutcome::default()
+        })
+    }
+
     fn levels_of(&self, namespace: &Subject<'_>) -> (Levels, Vec<LabelError>) {
         labels::levels(|key| namespace.metadata.labels.get(key), &self.default)
     }
@@ -246,6 +266,14 @@ fn target(request: &Request<'_>) -> Option<Target> {
         | ("batch", "jobs" | "cronjobs") => subresource.is_empty().then_some(Target::Template),
         _ => None,
     }
+}
+
+/// Whether a Namespace's labels may change through one of its subresources.
+fn relabels(request: &Request<'_>) -> bool {
+    request.operation == Operation::Update
+        && request.resource.group.is_empty()
+        && request.resource.resource == "namespaces"
+        && matches!(request.subresource(), "status" | "finalize")
 }
 
 /// Whether pods that satisfied `old` may fail `new`.

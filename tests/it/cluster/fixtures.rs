@@ -13,15 +13,15 @@ const VERSION: &str = "v1.37";
 
 /// A Pod of upstream's corpus.
 #[derive(Debug)]
-struct Fixture {
+pub(super) struct Fixture {
     /// The file's name without extension: the check in lower case and a number.
-    name: String,
+    pub(super) name: String,
     yaml: String,
 }
 
 impl Fixture {
     /// The Pod as the API server takes it: upstream's names may hold `_`, which no Pod's name may.
-    fn pod(&self) -> String {
+    pub(super) fn pod(&self) -> String {
         let name = format!("  name: {}", self.name);
         let valid = format!("  name: {}", self.name.replace('_', "-"));
         self.yaml.replacen(&name, &valid, 1)
@@ -48,7 +48,7 @@ impl Fixture {
 }
 
 /// The fixtures of a level that must pass or fail, by name.
-fn fixtures(level: &str, outcome: &str) -> Vec<Fixture> {
+pub(super) fn fixtures(level: &str, outcome: &str) -> Vec<Fixture> {
     let folder = testdata().join(level).join(VERSION).join(outcome);
     let mut fixtures: Vec<Fixture> = std::fs::read_dir(&folder)
         .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::until;
-use crate::bed::definitions::{PEOPLE, POLICIES, exceptions};
-use crate::bed::{self, Answer, Bed, Call, Direct, Tidegate, compliant_pod, during};
+use crate::bed::definitions::{PEOPLE, POLICIES};
+use crate::bed::{self, Bed, Call, Direct, Tidegate, compliant_pod, during};
 
 /// How soon a change must be in force on every replica.
 const SOON: Duration = Duration::from_secs(2);
@@ -32,11 +32,11 @@ pub(super) fn host_network_pod(name: &str) -> Value {
     pod
 }
 
-fn enforce_baseline() -> Value {
+pub(super) fn enforce_baseline() -> Value {
     json!({"mode": "enforce", "settings": {"default": {"enforce": "baseline"}}})
 }
 
-fn of(name: &str) -> String {
+pub(super) fn of(name: &str) -> String {
     format!("{POLICIES}/{name}")
 }
 
@@ -48,7 +48,8 @@ fn ask(direct: &Direct, namespace: &str) -> Result<(String, String), String> {
     let annotations = &answer.review["response"]["auditAnnotations"];
     let text = |key: &str| {
         let text = annotations[key].as_str();
-        text.map(str::to_owned).ok_or_else(|| format!("no {key}: {}", answer.review))
+        text.map(str::to_owned)
+            .ok_or_else(|| format!("no {key}: {}", answer.review))
     };
     Ok((text("generation")?, text("verdict")?))
 }
@@ -58,11 +59,15 @@ fn verdict(tidegate: &Tidegate<'_>, replica: usize, namespace: &str) -> String {
 }
 
 /// How long until every replica gives this verdict.
-fn in_force(replicas: &[Direct], namespace: &str, verdict: &str) -> Duration {
+pub(super) fn in_force(replicas: &[Direct], namespace: &str, verdict: &str) -> Duration {
     let start = Instant::now();
     for replica in replicas {
         while ask(replica, namespace).unwrap().1 != verdict {
-            assert!(start.elapsed() < SOON, "not {verdict:?} after {:?}", start.elapsed());
+            assert!(
+                start.elapsed() < SOON,
+                "not {verdict:?} after {:?}",
+                start.elapsed()
+            );
         }
     }
     start.elapsed()
@@ -99,7 +104,11 @@ fn a_change_is_in_force_on_every_replica_within_two_seconds_and_no_answer_is_a_m
     let seen: Mutex<BTreeMap<String, BTreeSet<String>>> = Mutex::default();
     let asked = |replica: &Direct| {
         let (generation, verdict) = ask(replica, &shop)?;
-        seen.lock().unwrap().entry(generation).or_default().insert(verdict);
+        seen.lock()
+            .unwrap()
+            .entry(generation)
+            .or_default()
+            .insert(verdict);
         Ok(())
     };
     let load = || replicas.iter().try_for_each(asked);
@@ -111,16 +120,27 @@ fn a_change_is_in_force_on_every_replica_within_two_seconds_and_no_answer_is_a_m
         }
         worst
     });
-    println!("{} changes on 2 replicas, the slowest in force after {worst:?}; {} calls beside", changes.len(), tally.calls);
+    println!(
+        "{} changes on 2 replicas, the slowest in force after {worst:?}; {} calls beside",
+        changes.len(),
+        tally.calls
+    );
     assert_eq!(tally.failures, Vec::<String>::new());
     let seen = seen.into_inner().unwrap();
     // Three versions of each of four policies, and the state without any.
     assert_eq!(seen.len(), 3 * 4 + 1, "{seen:?}");
     for (generation, verdicts) in &seen {
-        assert_eq!(verdicts.len(), 1, "generation {generation} gave {verdicts:?}");
+        assert_eq!(
+            verdicts.len(),
+            1,
+            "generation {generation} gave {verdicts:?}"
+        );
     }
     for replica in 0..2 {
-        assert_eq!(tidegate.metric(replica, "tidegate_policy_generation", &[]), 1.0);
+        assert_eq!(
+            tidegate.count(replica, "tidegate_policy_generation", &[]),
+            1
+        );
     }
 }
 
@@ -139,21 +159,47 @@ fn what_the_schema_can_refuse_the_api_server_refuses_in_its_own_words() {
     };
     let refused = tidegate.without_guard(|| {
         vec![
-            (post(&|spec| spec["mode"] = json!("enforced")), r#"spec.mode: Unsupported value: "enforced""#),
-            (post(&|spec| spec["controls"]["pod-securty"] = json!({})), "unknown control; this version knows 'pod-security'"),
-            (post(&|spec| spec["exceptions"] = json!({"maxDays": 4000})), "should be less than or equal to 3650"),
-            (post(&|spec| spec["breakGlass"] = json!({"groups": []})), "spec.breakGlass.groups"),
-            (post(&|spec| spec["namespaces"]["selector"] = json!({"matchExpressions": [{"key": "a", "operator": "In"}]})),
-                "In and NotIn need values"),
+            (
+                post(&|spec| spec["mode"] = json!("enforced")),
+                r#"spec.mode: Unsupported value: "enforced""#,
+            ),
+            (
+                post(&|spec| spec["controls"]["pod-securty"] = json!({})),
+                "unknown control; this version knows 'pod-security'",
+            ),
+            (
+                post(&|spec| spec["exceptions"] = json!({"maxDays": 4000})),
+                "should be less than or equal to 3650",
+            ),
+            (
+                post(&|spec| spec["breakGlass"] = json!({"groups": []})),
+                "spec.breakGlass.groups",
+            ),
+            (
+                post(&|spec| {
+                    spec["namespaces"]["selector"] =
+                        json!({"matchExpressions": [{"key": "a", "operator": "In"}]});
+                }),
+                "In and NotIn need values",
+            ),
         ]
     });
     for (answer, words) in refused {
         assert_eq!(answer.status, 422, "{words}: {}", answer.body);
-        assert!(answer.message().contains(words), "{words}: {}", answer.message());
+        assert!(
+            answer.message().contains(words),
+            "{words}: {}",
+            answer.message()
+        );
     }
     // The shortest policies there are.
-    for control in [json!({}), json!({"mode": "audit"}), json!({"checks": {"hostPorts": {"mode": "warn"}}})] {
-        bed.api().must(&Call::post(POLICIES, &policy("polschema", "short", &control)).dry_run());
+    for control in [
+        json!({}),
+        json!({"mode": "audit"}),
+        json!({"checks": {"hostPorts": {"mode": "warn"}}}),
+    ] {
+        bed.api()
+            .must(&Call::post(POLICIES, &policy("polschema", "short", &control)).dry_run());
     }
 }
 
@@ -167,23 +213,44 @@ fn what_the_schema_cannot_tell_tidegate_refuses_with_path_and_nearest_name() {
         .namespace("shop", &[])
         .start();
     let mut bad = policy("polguard", "bad", &enforce_baseline());
-    bad["spec"]["controls"]["pod-security"]["settings"] = json!({"defualt": {"enforce": "baseline"}});
+    bad["spec"]["controls"]["pod-security"]["settings"] =
+        json!({"defualt": {"enforce": "baseline"}});
     let refused = bed.call(&Call::post(POLICIES, &bad));
     assert_eq!(refused.status, 403, "{}", refused.body);
-    assert_eq!(refused.causes(), [("control-policy/valid", "spec.controls.pod-security.settings.defualt")]);
-    assert!(refused.message().contains("default"), "{}", refused.message());
+    assert_eq!(
+        refused.causes(),
+        [(
+            "control-policy/valid",
+            "spec.controls.pod-security.settings.defualt"
+        )]
+    );
+    assert!(
+        refused.message().contains("default"),
+        "{}",
+        refused.message()
+    );
 
     let name = of("polguard-good");
-    bed.api().must(&Call::post(POLICIES, &policy("polguard", "good", &enforce_baseline())));
+    bed.api().must(&Call::post(
+        POLICIES,
+        &policy("polguard", "good", &enforce_baseline()),
+    ));
     let forged = json!({"status": {"inForce": {"generation": 1, "spec": {}}}});
-    let forged = bed.call(&Call::merge(format!("{name}/status"), &forged).person("mallory", &[PEOPLE]));
-    assert_eq!(forged.causes(), [("control-policy/status", "status")], "{}", forged.body);
+    let forged =
+        bed.call(&Call::merge(format!("{name}/status"), &forged).person("mallory", &[PEOPLE]));
+    assert_eq!(
+        forged.causes(),
+        [("control-policy/status", "status")],
+        "{}",
+        forged.body
+    );
     bed.api().must(&Call::new("DELETE", name));
 }
 
 /// Writes into the status what the replica that leads would.
 fn record(bed: &Bed, name: &str, version: &Value) {
-    let in_force = json!({"generation": version["metadata"]["generation"], "spec": version["spec"]});
+    let in_force =
+        json!({"generation": version["metadata"]["generation"], "spec": version["spec"]});
     let status = json!({"status": {"inForce": in_force}});
     let call = Call::merge(format!("{}/status", of(name)), &status).person("tidegate", &[]);
     bed.api().must(&call);
@@ -195,8 +262,8 @@ fn readiness(tidegate: &Tidegate<'_>, replica: usize) -> String {
     text
 }
 
-fn invalid(tidegate: &Tidegate<'_>, replica: usize, kind: &str) -> f64 {
-    tidegate.metric(replica, "tidegate_resources_invalid", &[("kind", kind)])
+fn invalid(tidegate: &Tidegate<'_>, replica: usize, kind: &str) -> usize {
+    tidegate.count(replica, "tidegate_resources_invalid", &[("kind", kind)])
 }
 
 #[test]
@@ -213,7 +280,13 @@ fn a_policy_that_slips_past_broken_leaves_its_last_good_version_in_force_on_ever
     let shop = tidegate.namespace("shop");
     let name = "polbroken-shop";
     let replicas = [tidegate.direct_to(0), tidegate.direct_to(1)];
-    let good = bed.api().must(&Call::post(POLICIES, &policy(test, "shop", &enforce_baseline()))).body;
+    let good = bed
+        .api()
+        .must(&Call::post(
+            POLICIES,
+            &policy(test, "shop", &enforce_baseline()),
+        ))
+        .body;
     in_force(&replicas, &shop, "deny");
     record(&bed, name, &good);
     let before = ask(&replicas[0], &shop).unwrap();
@@ -226,22 +299,40 @@ fn a_policy_that_slips_past_broken_leaves_its_last_good_version_in_force_on_ever
         bed.api().must(&Call::post(POLICIES, &never_good));
     });
     until("both are known to be broken", || {
-        (0..2).all(|replica| invalid(&tidegate, replica, "controlpolicies") >= 2.0)
+        (0..2).all(|replica| invalid(&tidegate, replica, "controlpolicies") >= 2)
     });
     tidegate.kill(1);
     tidegate.restart(1);
-    let after: Vec<_> = replicas.iter().map(|replica| ask(replica, &shop).unwrap()).collect();
+    let after: Vec<_> = replicas
+        .iter()
+        .map(|replica| ask(replica, &shop).unwrap())
+        .collect();
     assert_eq!(after[0], before, "another state is in force");
-    assert_eq!(after[1], before, "the replica that started later has another state in force");
+    assert_eq!(
+        after[1], before,
+        "the replica that started later has another state in force"
+    );
     for replica in 0..2 {
-        assert!(invalid(&tidegate, replica, "controlpolicies") >= 2.0);
-        let text = readiness(&tidegate, replica);
-        assert!(text.contains("of them not valid"), "{text}");
+        assert!(invalid(&tidegate, replica, "controlpolicies") >= 2);
+        let conditions = readiness(&tidegate, replica);
+        assert!(conditions.contains("of them not valid"), "{conditions}");
         let log = tidegate.log(replica);
-        let line = log.lines().rev().find(|line| line.contains(r#""name":"polbroken-shop""#)).unwrap();
-        assert!(line.contains("spec.controls.pod-security.settings.defualt: unknown field"), "{line}");
-        assert!(line.contains("its last good version stays in force") && line.contains(r#""in_force":1"#), "{line}");
-        assert!(log.lines().any(|line| line.contains("polbroken-never-good") && line.contains("nothing of it is in force")));
+        let line = log
+            .lines()
+            .rev()
+            .find(|line| line.contains(r#""name":"polbroken-shop""#))
+            .unwrap();
+        assert!(
+            line.contains("spec.controls.pod-security.settings.defualt: unknown field"),
+            "{line}"
+        );
+        assert!(
+            line.contains("its last good version stays in force")
+                && line.contains(r#""in_force":1"#),
+            "{line}"
+        );
+        assert!(log.lines().any(|line| line.contains("polbroken-never-good")
+            && line.contains("nothing of it is in force")));
     }
 
     // Corrected, it counts as it stands.
@@ -249,7 +340,8 @@ fn a_policy_that_slips_past_broken_leaves_its_last_good_version_in_force_on_ever
     bed.api().must(&Call::merge(of(name), &corrected));
     in_force(&replicas, &shop, "warn");
     bed.api().must(&Call::new("DELETE", of(name)));
-    bed.api().must(&Call::new("DELETE", of("polbroken-never-good")));
+    bed.api()
+        .must(&Call::new("DELETE", of("polbroken-never-good")));
     in_force(&replicas, &shop, "allow");
 }
 
@@ -265,22 +357,39 @@ fn what_was_in_force_stays_when_the_definitions_are_deleted_and_new_ones_are_pic
         .start();
     let shop = tidegate.namespace("shop");
     let replicas = [tidegate.direct_to(0)];
-    let made = || bed.api().must(&Call::post(POLICIES, &policy(test, "shop", &enforce_baseline())));
+    let made = || {
+        bed.api().must(&Call::post(
+            POLICIES,
+            &policy(test, "shop", &enforce_baseline()),
+        ))
+    };
     made();
     in_force(&replicas, &shop, "deny");
     let before = ask(&replicas[0], &shop).unwrap();
 
     bed.remove_definitions();
     until("it is known that they are gone", || {
-        tidegate.metric(0, "tidegate_resources_definition_missing", &[("kind", "controlpolicies")]) == 1.0
+        tidegate.count(
+            0,
+            "tidegate_resources_definition_missing",
+            &[("kind", "controlpolicies")],
+        ) == 1
     });
     let end = Instant::now() + Duration::from_secs(3);
     while Instant::now() < end {
-        assert_eq!(ask(&replicas[0], &shop).unwrap(), before, "something else is in force");
+        assert_eq!(
+            ask(&replicas[0], &shop).unwrap(),
+            before,
+            "something else is in force"
+        );
     }
-    let text = readiness(&tidegate, 0);
-    assert!(text.contains("a definition is missing"), "{text}");
-    assert!(tidegate.log(0).contains("what was in force of it stays in force until it is back"));
+    let said = readiness(&tidegate, 0);
+    assert!(said.contains("a definition is missing"), "{said}");
+    assert!(
+        tidegate
+            .log(0)
+            .contains("what was in force of it stays in force until it is back")
+    );
 
     // Another tidegate starts where there are none; both pick them up.
     let later = bed
@@ -296,11 +405,14 @@ fn what_was_in_force_stays_when_the_definitions_are_deleted_and_new_ones_are_pic
     until("both have the new policies in force", || {
         let generations = [&tidegate, &later].map(|tidegate| {
             (verdict(tidegate, 0, &tidegate.namespace("shop")) == "deny")
-                && tidegate.metric(0, "tidegate_resources", &[("kind", "controlpolicies")]) == 2.0
+                && tidegate.count(0, "tidegate_resources", &[("kind", "controlpolicies")]) == 2
         });
         generations == [true, true]
     });
-    assert_eq!(tidegate.metric(0, "tidegate_resources_definition_missing", &[]), 0.0);
+    assert_eq!(
+        tidegate.count(0, "tidegate_resources_definition_missing", &[]),
+        0
+    );
     assert!(!readiness(&tidegate, 0).contains("missing"));
     for name in ["polcrds-shop", "pollater-shop"] {
         bed.api().must(&Call::new("DELETE", of(name)));
@@ -321,7 +433,10 @@ fn a_crash_of_the_api_server_loses_no_change() {
     let shop = tidegate.namespace("shop");
     let replicas = [tidegate.direct_to(0)];
     for name in ["shop", "second"] {
-        bed.api().must(&Call::post(POLICIES, &policy(test, name, &enforce_baseline())));
+        bed.api().must(&Call::post(
+            POLICIES,
+            &policy(test, name, &enforce_baseline()),
+        ));
     }
     in_force(&replicas, &shop, "deny");
     // One changed and one deleted in the moment of the crash: whether the watch brought it or not,
@@ -333,89 +448,11 @@ fn a_crash_of_the_api_server_loses_no_change() {
     let meanwhile = verdict(&tidegate, 0, &shop);
     assert!(["deny", "warn"].contains(&&*meanwhile), "{meanwhile}");
     bed.start_apiserver();
-    until("the changes are in force", || verdict(&tidegate, 0, &shop) == "warn");
+    until("the changes are in force", || {
+        verdict(&tidegate, 0, &shop) == "warn"
+    });
     bed.api().must(&Call::new("DELETE", of("polcrash-shop")));
-    until("the policy is gone", || verdict(&tidegate, 0, &shop) == "allow");
-}
-
-/// Makes `count` objects from several threads.
-fn make(bed: &Bed, count: usize, call: impl Fn(usize) -> Call + Sync) -> Duration {
-    let start = Instant::now();
-    let next = std::sync::atomic::AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                loop {
-                    let number = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                    if number >= count {
-                        return;
-                    }
-                    bed.api().must(&call(number));
-                }
-            });
-        }
+    until("the policy is gone", || {
+        verdict(&tidegate, 0, &shop) == "allow"
     });
-    start.elapsed()
-}
-
-fn exception(namespace: &str, number: usize) -> Value {
-    json!({
-        "apiVersion": "tidegate.dev/v1alpha1", "kind": "ControlException",
-        "metadata": {"name": format!("many-{number}"), "namespace": namespace},
-        "spec": {
-            "controls": ["pod-security/hostPathVolumes"], "match": {"kinds": ["Pod"], "names": [format!("agent-{number}-*")]},
-            "reason": "Reads host logs until the collector is replaced.", "owner": "team@shop.example",
-            "requestedBy": "bob", "expires": "2099-01-01T00:00:00Z",
-        },
-    })
-}
-
-fn succeeded(answers: &[Answer]) {
-    for answer in answers {
-        assert!(answer.succeeded(), "{}", answer.body);
-    }
-}
-
-#[test]
-fn with_thousands_of_policies_and_exceptions_it_is_ready_and_a_change_is_in_force_in_time() {
-    const EACH: usize = 2_000;
-    let bed = bed::exclusive();
-    let test = "polmany";
-    let mut tidegate = bed
-        .tidegate(test)
-        .arguments(&["--preset", "none", "--log-level", "warn"])
-        .custom_resources()
-        .namespace("shop", &[])
-        .start();
-    let shop = tidegate.namespace("shop");
-    bed.create_namespace("crowd", &[]);
-    let empty = tidegate.resident_kb(0);
-    let policies = make(&bed, EACH, |number| {
-        let name = format!("n{number}");
-        Call::post(POLICIES, &policy("crowd", &name, &enforce_baseline()))
-    });
-    let excepted = make(&bed, EACH, |number| Call::post(exceptions("crowd"), &exception("crowd", number)));
-    until("all are held", || {
-        tidegate.metric(0, "tidegate_resources", &[]) == 2.0 * EACH as f64
-    });
-    let held = tidegate.resident_kb(0);
-    let started = Instant::now();
-    tidegate.kill(0);
-    tidegate.restart(0);
-    let ready = started.elapsed();
-    let fresh = tidegate.resident_kb(0);
-    let replicas = [tidegate.direct_to(0)];
-    bed.api().must(&Call::post(POLICIES, &policy(test, "shop", &enforce_baseline())));
-    let made = in_force(&replicas, &shop, "deny");
-    bed.api().must(&Call::new("DELETE", of("polmany-shop")));
-    let gone = in_force(&replicas, &shop, "allow");
-    println!(
-        "{EACH} policies made in {policies:?}, {EACH} exceptions in {excepted:?}; started in {ready:?}; \
-         a change in force after {made:?} and {gone:?}; resident {empty} kB empty, {held} kB held, {fresh} kB after a start"
-    );
-    assert!(fresh < 150_000, "{fresh} kB");
-    succeeded(&[
-        bed.call(&Call::new("DELETE", POLICIES)),
-        bed.call(&Call::new("DELETE", exceptions("crowd"))),
-    ]);
 }

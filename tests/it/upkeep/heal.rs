@@ -318,7 +318,10 @@ fn an_expiry_that_nears_is_seen_in_readiness_and_events_long_before() {
         items.any(|event| {
             event["reason"] == "CertificateExpires"
                 && event["regarding"]["name"] == "tidegate-tls"
-                && event["note"].as_str().unwrap().starts_with("The serving certificate expires in ")
+                && event["note"]
+                    .as_str()
+                    .unwrap()
+                    .starts_with("The serving certificate expires at ")
         })
     });
 }

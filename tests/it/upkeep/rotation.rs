@@ -37,7 +37,7 @@ fn a_thousand_rotations_at_two_hundred_calls_a_second_fail_no_handshake_and_no_c
             let number = turn.fetch_add(1, Ordering::Relaxed);
             let due = start + Duration::from_secs(1) * u32::try_from(number).unwrap() / RATE;
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
-            if number % 2 == 0 {
+            if number.is_multiple_of(2) {
                 write(&tidegate, &name)
             } else {
                 connecting.call(&name).map(|_| ())
@@ -118,4 +118,54 @@ fn assert_none_failed(tally: &Tally) {
         tally.calls,
         tally.failures
     );
+}
+
+#[test]
+fn short_lives_are_renewed_at_two_thirds_by_tidegate_itself_and_old_cas_go() {
+    let bed = bed::shared();
+    let tidegate = bed
+        .tidegate("lives")
+        .certificates("own")
+        .arguments(&["--tls-leaf-life", "9s", "--tls-ca-life", "27s"])
+        .namespace("shop", &[])
+        .replicas(2)
+        .start();
+    let name = tidegate.namespace("shop");
+    within(SOON, "a write goes through", || {
+        write(&tidegate, &name).is_ok()
+    });
+    let connecting = Connecting::new(&tidegate);
+    let made = |kind| -> f64 {
+        let labels = [("kind", kind)];
+        (0..2)
+            .map(|replica| {
+                tidegate.metric(replica, "tidegate_certificate_rotations_total", &labels)
+            })
+            .sum()
+    };
+    let first = tidegate.authorities();
+    let (most, tally) = bed::during(
+        2,
+        || {
+            std::thread::sleep(Duration::from_millis(20));
+            write(&tidegate, &name).and_then(|()| connecting.call(&name).map(|_| ()))
+        },
+        || {
+            let mut most = 0;
+            within(
+                Duration::from_secs(90),
+                "two CAs and their leaves are over",
+                || {
+                    most = most.max(tidegate.authorities().len());
+                    made("ca") >= 3.0 && made("leaf") >= 7.0
+                },
+            );
+            most
+        },
+    );
+    assert_none_failed(&tally);
+    assert_eq!(most, 2, "the old one beside the new one, and no more");
+    within(SOON, "the first CA is forgotten", || {
+        !tidegate.authorities().contains(&first[0])
+    });
 }
