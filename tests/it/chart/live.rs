@@ -5,6 +5,7 @@ mod enforce;
 mod install;
 mod outage;
 mod rights;
+mod uninstall;
 
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};

@@ -185,10 +185,10 @@ fn every_replica_exports(cluster: &Cluster, field: &str) {
 
 /// A person who may read everything but Secrets, and ask about rights.
 fn what_may_not_be_read_is_unknown(cluster: &Cluster) {
-    let rbac = "/apis/rbac.authorization.k8s.io/v1";
+    let rights = "/apis/rbac.authorization.k8s.io/v1";
     let rule = |group: &str, resources: &[&str], verbs: &[&str]| json!({"apiGroups": [group], "resources": resources, "verbs": verbs});
     let read = ["get", "list"];
-    let role = json!({
+    let reader = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "operator"},
         "rules": [
             rule("", &["configmaps", "pods", "namespaces"], &read),
@@ -206,8 +206,11 @@ fn what_may_not_be_read_is_unknown(cluster: &Cluster) {
         "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "olga"}],
     });
     let api = cluster.api();
-    api.must(&Call::post(format!("{rbac}/clusterroles"), &role));
-    api.must(&Call::post(format!("{rbac}/clusterrolebindings"), &binding));
+    api.must(&Call::post(format!("{rights}/clusterroles"), &reader));
+    api.must(&Call::post(
+        format!("{rights}/clusterrolebindings"),
+        &binding,
+    ));
     let olga = |user: &mut Value| {
         user["as"] = json!("olga");
         user["as-groups"] = json!(["system:authenticated"]);
@@ -228,17 +231,17 @@ fn what_may_not_be_read_is_unknown(cluster: &Cluster) {
 }
 
 fn a_bundle_that_nobody_keeps_is_named(cluster: &Cluster) {
-    let scale = json!({"spec": {"replicas": 0}});
+    let none = json!({"spec": {"replicas": 0}});
     let path = "/apis/apps/v1/namespaces/tidegate/deployments/tidegate";
-    cluster.api().must(&Call::patch(path, &scale));
+    cluster.api().must(&Call::patch(path, &none));
     cluster.until("the pods are gone", SOON, || pods(cluster).is_empty());
     let foreign = Authority::new("foreign").pem().to_owned();
     let value = json!(ByteString(foreign.into_bytes()));
-    let patch =
+    let swap =
         json!([{"op": "replace", "path": "/webhooks/0/clientConfig/caBundle", "value": value}]);
     cluster
         .api()
-        .must(&Call::json_patch(configuration_path(), &patch));
+        .must(&Call::json_patch(configuration_path(), &swap));
     let (code, looks) = doctor(cluster, admin);
     assert_eq!(code, 1);
     let told = format!("{LOCAL}: caBundle is without 1 of them, and 1 unknown");

@@ -5,13 +5,16 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::{
-    POLICIES, QUICK, install, is_denial, judge, pods, privileged_pod, until_denied, upgrade,
+    POLICIES, QUICK, SOON, install, is_denial, judge, pods, privileged_pod, until_denied, upgrade,
 };
 use crate::bed::{self, Answer, Call, Cluster, Helm, Tally, compliant_pod, during};
 
 /// Two threads, each with a good and a bad Pod every tenth of a second: forty calls a second.
 const THREADS: usize = 2;
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// Half of the chart's defaults, to be done sooner.
+const DRAIN: &str = "drain.delaySeconds=5,drain.timeoutSeconds=12";
 
 /// Good Pods are admitted, whatever happens; bad ones are admitted or denied, but judged.
 fn steadily<R>(cluster: &Cluster, what: &str, work: impl FnOnce() -> R) -> (R, Tally) {
@@ -51,13 +54,15 @@ fn enforcing_comes_and_goes_without_a_failed_call() {
         for namespace in ["shop", "depot"] {
             cluster.create_namespace(namespace, &[]);
         }
-        install(cluster, Helm::Four, &[]);
+        install(cluster, Helm::Four, &["--set", DRAIN]);
         until_denied(cluster, "shop", false);
         let step = |what: &str, words: &[&str], shop: bool, depot: bool| {
             let ((), tally) = steadily(cluster, what, || {
-                upgrade(cluster, Helm::Four, words);
+                upgrade(cluster, Helm::Four, &[&["--set", DRAIN], words].concat());
                 until_denied(cluster, "shop", shop);
                 until_denied(cluster, "depot", depot);
+                // Helm does not wait for the pods that go; what is lost would be lost with them.
+                cluster.until("the old pods are gone", SOON, || pods(cluster).len() == 2);
             });
             assert!(tally.failures.is_empty(), "{what}: {:#?}", tally.failures);
         };
@@ -157,7 +162,8 @@ fn policies_and_exceptions_come_and_go(cluster: &Cluster) {
     let ((), tally) = steadily(cluster, "policies and exceptions", || {
         let api = cluster.api();
         let (one_policy, one) = (format!("{POLICIES}/more"), format!("{EXCEPTIONS}/one"));
-        for _ in 0..8 {
+        for _ in 0..12 {
+            std::thread::sleep(PAUSE * 2);
             api.must(&Call::post(POLICIES, &policy("audit")));
             api.must(&Call::post(EXCEPTIONS, &exception("Until it is replaced.")).user("bob"));
             api.must(&Call::merge(
