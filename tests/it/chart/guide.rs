@@ -24,7 +24,8 @@ struct Step {
 impl Step {
     /// Whether the text shows it refused.
     fn is_refused(&self) -> bool {
-        self.printed.contains("Error from server")
+        // kubectl words what a schema's rule refuses differently.
+        self.printed.starts_with("Error from server") || self.printed.contains(" is invalid: ")
     }
 }
 
