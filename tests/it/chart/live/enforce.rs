@@ -83,7 +83,7 @@ fn enforcing_comes_and_goes_without_a_failed_call() {
 }
 
 #[test]
-fn under_fail_a_killed_replica_costs_the_calls_in_flight_and_policies_come_and_go_unnoticed() {
+fn under_fail_a_killed_replica_costs_only_what_is_sent_to_it_and_policies_come_and_go_unnoticed() {
     bed::inside(|cluster| {
         cluster.create_namespace("shop", &[]);
         install(
@@ -112,7 +112,8 @@ fn a_replica_is_killed(cluster: &Cluster) {
         took
     });
     println!("ready again after {took:.1?}; {:#?}", tally.failures);
-    // Until the API server knows that it is gone, half of the calls go there and are refused.
+    // Not only what is in flight: until the API server knows that it is gone, half of the calls go
+    // there, find nobody listening, and are not sent again.
     assert!(tally.failures.len() <= 30, "{:#?}", tally.failures);
     for failure in &tally.failures {
         assert!(failure.contains("failed calling webhook"), "{failure}");
