@@ -33,7 +33,10 @@ impl Deref for Cluster {
 impl Cluster {
     pub(super) fn start() -> Self {
         let bed = exclusive();
-        let node = Node::start(bed.bed, &[(IMAGE, inside::image()), (RELEASED, inside::image())]);
+        let node = Node::start(
+            bed.bed,
+            &[(IMAGE, inside::image()), (RELEASED, inside::image())],
+        );
         Self { bed, node }
     }
 

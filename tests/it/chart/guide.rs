@@ -95,8 +95,7 @@ fn steps(text: &str) -> Vec<Step> {
             }
         }
         in_document = (in_document && line != "EOF") || (begun.is_some() && line.contains("<<EOF"));
-        in_command = in_document
-            || (line.ends_with('\\') && (begun.is_some() || in_command));
+        in_command = in_document || (line.ends_with('\\') && (begun.is_some() || in_command));
     }
     steps
 }
