@@ -30,7 +30,7 @@ run: ## build, serve on loopback with an embedded default, print commands to try
 test: bed image oracle-test ## every test, on real parts that it builds where they are missing
 	$(CARGO) test --locked
 
-bed: ## build etcd, kube-apiserver, kube-controller-manager, kubectl and the oracle once
+bed: ## build etcd, kube-apiserver, kubectl, helm and the other programs of the tests once
 	tests/bed/build.sh
 
 image: ## the image as an OCI layout in target/image/oci; PROFILE=release for the one to ship

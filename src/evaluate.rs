@@ -6,6 +6,7 @@
 
 use std::cell::OnceCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::control::{Check, Control, Finding, Mode, Report, Violation};
@@ -13,7 +14,7 @@ use crate::controls;
 use crate::facts::{Fact, Facts, Needs};
 use crate::policy::exception::{Exception, lowering};
 use crate::policy::selection::Place;
-use crate::policy::{Applied, Policies};
+use crate::policy::{Applied, Configured, Policies};
 use crate::subject::Input;
 
 /// All findings of one subject, in the order of the catalogue.
@@ -59,13 +60,20 @@ pub fn needs(policies: &Policies, input: &Input<'_>) -> Needs {
     let unknown = Fact::NotAsked;
     let place = Place::of(input, &unknown);
     let mut needs = Needs::default();
+    let mut asked: Once<'_, ()> = Once::default();
     for policy in &policies.list {
         let labels = matches!(place, Place::In(..)) && policy.needs_labels();
         needs.namespace |= labels && policy.namespaces.matches(&place);
         policy.apply(&place, |applied| {
-            let needed = catch_unwind(AssertUnwindSafe(|| applied.rule.needs(input)));
+            if asked.of(&applied).is_some() {
+                return;
+            }
+            let needed = catch_unwind(AssertUnwindSafe(|| applied.rule.rule.needs(input)));
             // A rule that cannot even say what it needs will fail again, and be heard, below.
             needs = needs.union(needed.unwrap_or_default());
+            if policies.list.len() > 1 {
+                asked.keep(&applied, ());
+            }
         });
     }
     needs
@@ -80,6 +88,7 @@ pub fn evaluate(policies: &Policies, input: &Input<'_>, facts: &Facts) -> Verdic
         facts,
         place: &place,
         exceptions: OnceCell::new(),
+        reports: Once::default(),
         verdict: Verdict {
             generation: Arc::clone(&policies.generation),
             ..Verdict::default()
@@ -111,14 +120,63 @@ struct Judgement<'j, 'a> {
     place: &'j Place<'j, 'a>,
     /// The exceptions for this object, looked up when something is found.
     exceptions: OnceCell<Vec<&'j Exception>>,
+    /// The violations that rules found already.
+    reports: Once<'j, Rc<[Violation]>>,
     verdict: Verdict,
 }
 
-impl Judgement<'_, '_> {
-    fn run(&mut self, applied: &Applied<'_>) {
+/// What came of rules in one evaluation, so that a rule of many policies runs once. Only the first
+/// few different ones are kept: policies mostly share their settings, and looking for one among
+/// thousands would cost more than it saves.
+struct Once<'p, T>(Vec<(&'static Control, &'p Configured, T)>);
+
+impl<T> Default for Once<'_, T> {
+    fn default() -> Self {
+        Once(Vec::new())
+    }
+}
+
+impl<'p, T> Once<'p, T> {
+    const MOST: usize = 8;
+
+    fn of(&self, applied: &Applied<'p>) -> Option<&T> {
+        let mut kept = self.0.iter();
+        let like = |(control, rule, _): &&(&'static Control, &'p Configured, T)| {
+            control.id == applied.control.id && rule.is_like(applied.rule)
+        };
+        kept.find(like).map(|(_, _, result)| result)
+    }
+
+    fn keep(&mut self, applied: &Applied<'p>, result: T) {
+        if self.0.len() < Self::MOST {
+            self.0.push((applied.control, applied.rule, result));
+        }
+    }
+}
+
+impl<'j> Judgement<'j, '_> {
+    fn run(&mut self, applied: &Applied<'j>) {
+        if let Some(known) = self.reports.of(applied) {
+            let known = Rc::clone(known);
+            for violation in &*known {
+                self.add(applied, violation);
+            }
+            return;
+        }
+        let found = self.check(applied);
+        for violation in &found {
+            self.add(applied, violation);
+        }
+        if self.policies.list.len() > 1 {
+            self.reports.keep(applied, found.into());
+        }
+    }
+
+    /// Runs the rule; its violations.
+    fn check(&mut self, applied: &Applied<'_>) -> Vec<Violation> {
         let mut report = Report::default();
         let checked = catch_unwind(AssertUnwindSafe(|| {
-            applied.rule.check(self.input, self.facts, &mut report);
+            applied.rule.rule.check(self.input, self.facts, &mut report);
         }));
         if checked.is_err() {
             report = Report {
@@ -129,24 +187,22 @@ impl Judgement<'_, '_> {
                 notes: Vec::new(),
             };
         }
-        for violation in report.violations {
-            self.add(applied, violation);
-        }
         for note in report.notes {
             if !self.verdict.notes.contains(&note) {
                 self.verdict.notes.push(note);
             }
         }
+        report.violations
     }
 
     /// Gives a violation its mode and adds it; one that another policy found too is kept once, with
     /// the strictest mode.
-    fn add(&mut self, applied: &Applied<'_>, violation: Violation) {
+    fn add(&mut self, applied: &Applied<'_>, violation: &Violation) {
         let mut uncapped = applied.mode_of(violation.check.id).min(violation.ceiling);
         if uncapped == Mode::Off {
             return;
         }
-        let exception = self.exception(applied, &violation, uncapped);
+        let exception = self.exception(applied, violation, uncapped);
         if exception.is_some() {
             uncapped = Mode::Audit;
         }
@@ -161,7 +217,7 @@ impl Judgement<'_, '_> {
             uncapped,
             exception,
             policies: vec![policy],
-            violation,
+            violation: violation.clone(),
         };
         if mode == Mode::Off {
             return;

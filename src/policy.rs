@@ -79,9 +79,32 @@ pub struct Setup {
     /// Its mode; an override may leave it as it is.
     pub mode: Option<Mode>,
     /// Its rule; an override may leave it as it is.
-    pub rule: Option<Arc<dyn Rule>>,
+    pub rule: Option<Configured>,
     /// Modes of single checks.
     pub checks: Vec<(&'static str, Mode)>,
+}
+
+/// A rule and what it was made from.
+#[derive(Clone, Debug)]
+pub struct Configured {
+    /// The rule.
+    pub rule: Arc<dyn Rule>,
+    settings: Arc<str>,
+}
+
+impl Configured {
+    /// A rule that its control made from these settings, in JSON; empty: from none.
+    pub fn new(rule: Arc<dyn Rule>, settings: &str) -> Self {
+        Configured {
+            rule,
+            settings: settings.into(),
+        }
+    }
+
+    /// Whether both, of the same control, say the same of everything.
+    pub fn is_like(&self, other: &Configured) -> bool {
+        *self.settings == *other.settings
+    }
 }
 
 /// A control as one policy applies it to one request.
@@ -94,7 +117,7 @@ pub struct Applied<'p> {
     /// Its mode.
     pub mode: Mode,
     /// Its rule.
-    pub rule: &'p dyn Rule,
+    pub rule: &'p Configured,
     main: Option<&'p Setup>,
     overrides: Vec<&'p Setup>,
 }
@@ -149,7 +172,7 @@ impl Policy {
             .collect();
         let last_first = || overrides.iter().rev().copied().chain(main);
         let mode = last_first().find_map(|part| part.mode);
-        let rule = last_first().find_map(|part| part.rule.as_deref());
+        let rule = last_first().find_map(|part| part.rule.as_ref());
         if let (Some(mode), Some(rule)) = (mode, rule) {
             let applied = Applied {
                 policy: self,

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Instant;
 
 use tidegate::control::Mode;
@@ -12,15 +13,17 @@ use tidegate::evaluate::{evaluate, needs};
 use tidegate::facts::Facts;
 use tidegate::facts::declared::Declared;
 use tidegate::policy::Policies;
+use tidegate::policy::exception::control_exception;
 use tidegate::policy::parse::control_policy;
 use tidegate::report::answer::answer as answer_to;
 use tidegate::review::Request;
 use tidegate::subject::Input;
+use time::OffsetDateTime;
 
 use crate::Failure;
 use crate::answer::{Answers, Check};
 use crate::report::Spread;
-use crate::samples::{self, Sample, UID};
+use crate::samples::{self, Expect, Sample, UID};
 use crate::servers::{CLUSTER, POLICY};
 
 /// What the engine works with: the same files as the measured server.
@@ -91,16 +94,78 @@ pub(crate) fn evaluation() -> Result<BTreeMap<usize, Spread>, Failure> {
     Ok(times)
 }
 
+/// How many policies and exceptions a busy cluster has, for [`crowded`].
+const POLICIES: usize = 100;
+const EXCEPTIONS: usize = 1_000;
+
+/// Nanoseconds of evaluation alone with 100 policies and 1,000 exceptions in 100 namespaces: where
+/// each policy is for namespaces of its own and one for all, and where all are for all.
+/// The exceptions come into play when something is found.
+pub(crate) fn crowded() -> Result<[(&'static str, Spread); 3], Failure> {
+    let sample = samples::named("pod-8k-allow")?;
+    let bad = samples::named("pod-8k-deny")?;
+    let own = |number: usize| {
+        format!("include: [team-{number}, \"team-{number}-*\"], exclude: [kube-system]")
+    };
+    let everywhere = |_: usize| "exclude: [kube-system]".to_owned();
+    Ok([
+        ("each its namespaces", time(&crowd(own)?, &sample)?),
+        ("each its namespaces, a denial", time(&crowd(own)?, &bad)?),
+        ("all everywhere", time(&crowd(everywhere)?, &sample)?),
+    ])
+}
+
+/// The engine with further policies, for these namespaces each, and exceptions.
+fn crowd(namespaces: impl Fn(usize) -> String) -> Result<Engine, Failure> {
+    let mut engine = Engine::load()?;
+    for number in 0..POLICIES {
+        let yaml = format!(
+            "apiVersion: tidegate.dev/v1alpha1\nkind: ControlPolicy\nmetadata: {{name: p{number}}}\nspec:\n  \
+             mode: enforce\n  namespaces: {{{}}}\n  \
+             controls: {{pod-security: {{settings: {{default: {{enforce: restricted, warn: restricted}}, \
+             minimum: {{enforce: baseline}}}}}}}}\n",
+            namespaces(number)
+        );
+        let node = parse(&yaml)?;
+        let policy = control_policy(&node).map_err(|error| format!("{error:?}"))?;
+        engine.policies.list.push(policy.into());
+    }
+    let mut exceptions = Vec::new();
+    for number in 0..EXCEPTIONS {
+        // The sample's own namespace has as many as the others.
+        let namespace = match number % 100 {
+            0 => "shop".to_owned(),
+            other => format!("team-{other}"),
+        };
+        let yaml = format!(
+            "apiVersion: tidegate.dev/v1alpha1\nkind: ControlException\nmetadata: {{name: e{number}, namespace: {namespace}}}\n\
+             spec: {{controls: [pod-security/hostPorts], match: {{kinds: [Pod], names: [\"agent-{number}-*\"]}}, reason: r, owner: o,\n\
+             \x20 requestedBy: bob, expires: 2030-01-01T00:00:00Z}}\n"
+        );
+        let exception = control_exception(&parse(&yaml)?).map_err(|error| format!("{error:?}"))?;
+        exceptions.push(Arc::new(exception));
+    }
+    engine.policies.exceptions = exceptions.into_iter().collect();
+    Ok(engine)
+}
+
+fn parse(yaml: &str) -> Result<Node, Failure> {
+    let document = document::parse(yaml).into_iter().next();
+    let document = document
+        .ok_or("no document")?
+        .map_err(|error| error.to_string())?;
+    Ok(document.node)
+}
+
 fn time(engine: &Engine, sample: &Sample) -> Result<Spread, Failure> {
     const ROUNDS: u32 = 7;
     const COUNT: u32 = 100_000;
     let input = Input::new(Request::decode(sample.body.as_bytes())?);
-    let facts = engine.facts(&input);
-    if !evaluate(&engine.policies, &input, &facts)
-        .findings
-        .is_empty()
-    {
-        return Err(format!("{} has findings; this is about a clean pod", sample.name).into());
+    let mut facts = engine.facts(&input);
+    facts.now = Some(OffsetDateTime::now_utc());
+    let allowed = evaluate(&engine.policies, &input, &facts).allowed();
+    if allowed != (sample.expect == Expect::Allowed) {
+        return Err(format!("{} is not judged as it should be", sample.name).into());
     }
     let mut rounds = Vec::new();
     for _ in 0..ROUNDS {

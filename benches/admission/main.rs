@@ -100,6 +100,7 @@ fn dispatch(arguments: Arguments) -> Result<(), Failure> {
         Mode::Engine { sample, count } => return engine::answer(&sample, count),
         Mode::Evaluation => {
             table::print_evaluation(&engine::evaluation()?);
+            table::print_crowded(&engine::crowded()?);
             return Ok(());
         }
         Mode::Large | Mode::Samples | Mode::Run { .. } | Mode::Gate { .. } => {}

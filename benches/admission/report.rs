@@ -132,6 +132,8 @@ pub(crate) struct Report {
     pub(crate) answering_ms: Spread,
     /// Nanoseconds of evaluation alone, by number of containers.
     pub(crate) evaluation_ns: BTreeMap<usize, Spread>,
+    /// The same with many policies and exceptions, by where the policies apply.
+    pub(crate) crowded_ns: Vec<(&'static str, Spread)>,
     pub(crate) instructions: Option<Instructions>,
 }
 
@@ -173,6 +175,7 @@ impl Report {
             listening_ms: Spread::default(),
             answering_ms: Spread::default(),
             evaluation_ns: BTreeMap::new(),
+            crowded_ns: Vec::new(),
             instructions: None,
         }
     }
@@ -232,6 +235,20 @@ impl Report {
                 "ns",
             ),
             must(
+                "evaluation, 100 policies",
+                self.crowded_ns.first().map(|(_, spread)| spread.median),
+                5_000.0,
+                false,
+                "ns",
+            ),
+            must(
+                "evaluation, 100 policies at once",
+                self.crowded_ns.last().map(|(_, spread)| spread.median),
+                5_000.0,
+                false,
+                "ns",
+            ),
+            must(
                 "p99 at half load",
                 half.map(|half| half.p99_us.median),
                 1_000.0,
@@ -285,6 +302,11 @@ impl Report {
             .iter()
             .map(|(n, spread)| (n.to_string(), spread.json()))
             .collect();
+        let crowded: BTreeMap<_, _> = self
+            .crowded_ns
+            .iter()
+            .map(|(policies, spread)| (*policies, spread.json()))
+            .collect();
         let half = self.half_load.as_ref().map(|half| {
             json!({"requests_per_second": half.rate, "client_kept_up": half.kept_up(), "p50_us": half.p50_us.json(),
                    "p99_us": half.p99_us.json()})
@@ -304,6 +326,7 @@ impl Report {
             "idle_kb": self.idle_kb,
             "cold_start_ms": {"listening": self.listening_ms.json(), "answering": self.answering_ms.json()},
             "evaluation_ns": evaluation,
+            "crowded_evaluation_ns": crowded,
             "pinned": self.pinned,
             "load_average_at_start": self.load,
             "musts": musts,

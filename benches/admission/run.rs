@@ -39,6 +39,7 @@ pub(crate) async fn everything(bench: Bench, plan: Plan) -> Result<(), Failure> 
     compare_all(&bench, &samples, plan, &mut report).await?;
     report.large = Some(large(&bench, &samples).await?);
     report.evaluation_ns = engine::evaluation()?;
+    report.crowded_ns = engine::crowded()?.to_vec();
     let counted = if plan.instructions {
         Some(gate::count(&bench).await)
     } else {

@@ -10,6 +10,7 @@
 mod held;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use time::OffsetDateTime;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
+use crate::json::tree::at;
 use crate::policy::exception::Exception;
 use crate::policy::{Policies, Policy};
 use crate::server::{PolicyMetrics, Resources};
@@ -55,7 +57,7 @@ impl From<Value> for Custom {
 
 impl Versioned for Custom {
     fn resource_version(&self) -> &str {
-        self.0["metadata"]["resourceVersion"]
+        at(&self.0, &["metadata", "resourceVersion"])
             .as_str()
             .unwrap_or_default()
     }
@@ -157,7 +159,7 @@ impl Store {
         let broken = state.held.values().filter(|held| !held.problems.is_empty());
         let broken = broken.count();
         if broken > 0 {
-            text.push_str(&format!(", {broken} of them not valid"));
+            let _ = write!(text, ", {broken} of them not valid");
         }
         if state.missing.contains(&true) {
             text.push_str(", a definition is missing");

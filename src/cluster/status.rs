@@ -123,14 +123,14 @@ impl StatusWriter {
 
     /// Whether it was written. The object must still be what the status was worked out from.
     async fn write(&self, change: &Change) -> bool {
-        let patch = json!([
+        let change_of_status = json!([
             {"op": "test", "path": "/metadata/resourceVersion", "value": change.resource_version},
             {"op": "add", "path": "/status", "value": change.status},
         ]);
         let path = format!("{}/status?fieldManager=tidegate", change.key.path());
         let request = http::Request::patch(path)
             .header("Content-Type", "application/json-patch+json")
-            .body(patch.to_string().into_bytes());
+            .body(change_of_status.to_string().into_bytes());
         let Ok(request) = request else {
             return false;
         };

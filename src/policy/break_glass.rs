@@ -91,16 +91,14 @@ pub(super) fn read_opened(
     };
     let until = until.date(problems);
     let text = reason.and_then(|reason| reason.text(problems));
-    match text.filter(|text| text.trim().len() >= SHORTEST_REASON) {
-        Some(reason) => Some(Opened {
-            until: until?,
-            reason: reason.to_owned(),
-        }),
-        None => {
-            let message =
-                format!("annotate {REASON} too: why, in at least {SHORTEST_REASON} characters");
-            problems.add(either, message);
-            None
-        }
-    }
+    let Some(reason) = text.filter(|text| text.trim().len() >= SHORTEST_REASON) else {
+        let message =
+            format!("annotate {REASON} too: why, in at least {SHORTEST_REASON} characters");
+        problems.add(either, message);
+        return None;
+    };
+    Some(Opened {
+        until: until?,
+        reason: reason.to_owned(),
+    })
 }

@@ -11,7 +11,7 @@ use super::exception::{ExceptionRules, LONGEST_DAYS, read_target};
 use super::meta::Meta;
 use super::selection::{Operator, Pattern, Requirement, Selection, Selector};
 use super::settings::{Cursor, Problems, unknown};
-use super::{Override, Policy, Setup};
+use super::{Configured, Override, Policy, Setup};
 
 /// The modes by their names.
 const MODES: [(&str, Mode); 4] = [
@@ -146,7 +146,7 @@ fn fallbacks(controls: &[Setup], overrides: &[Override], mode: Mode) -> Vec<Setu
             fallbacks.push(Setup {
                 control: setup.control,
                 mode: Some(mode),
-                rule: (setup.control.configure)(None, &mut Problems::default()),
+                rule: configured(setup.control, None, &mut Problems::default()),
                 checks: Vec::new(),
             });
         }
@@ -194,7 +194,7 @@ fn read_control(
     let fields = cursor.fields(&["mode", "settings", "checks"], problems);
     let settings = fields.get("settings");
     let rule = if main || settings.is_some() {
-        (control.configure)(settings.cloned(), problems)
+        configured(control, settings, problems)
     } else {
         None
     };
@@ -223,6 +223,16 @@ fn read_control(
         rule,
         checks,
     }
+}
+
+fn configured(
+    control: &Control,
+    settings: Option<&Cursor<'_>>,
+    problems: &mut Problems,
+) -> Option<Configured> {
+    let text = settings.map(|settings| settings.node.to_json());
+    let rule = (control.configure)(settings.cloned(), problems)?;
+    Some(Configured::new(rule, &text.unwrap_or_default()))
 }
 
 fn read_selection(selection: Option<&Cursor<'_>>, problems: &mut Problems) -> Selection {

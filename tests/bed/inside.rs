@@ -130,7 +130,8 @@ fn run_in(
     // Whoever kills this process thereby ends the first process inside, and so all of them.
     arguments.push("--kill-child".to_owned());
     if !is_root() {
-        arguments.push("--map-root-user".to_owned());
+        // Pods have users of their own, so one user in the namespace is not enough.
+        arguments.extend(setup::flags(&["--map-root-user", "--map-auto"]));
     }
     arguments.extend(setup::flags(&[
         "sh",
@@ -159,6 +160,8 @@ fn run_in(
     let output = process.output();
     if status.is_some_and(|status| status.success()) && output.contains("test result: ok. 1 passed")
     {
+        // Figures and the like, for who runs it with --nocapture.
+        print!("{output}");
         return Ok(());
     }
     let _ = std::fs::write(folder.join("keep"), "");
@@ -167,7 +170,8 @@ fn run_in(
         |status| format!("ended with {status}"),
     );
     let hint = if output.contains("unshare:") {
-        "\nSuch a test makes namespaces: it needs root, or a kernel that lets users make them."
+        "\nSuch a test makes namespaces: it needs root, or user namespaces with\n\
+         a range of ids for this user (newuidmap, /etc/subuid)."
     } else {
         ""
     };

@@ -263,6 +263,16 @@ impl<'a> Tidegate<'a> {
         relay::get(self.replicas[replica].ops, path)
     }
 
+    /// The same as [`Self::metric`] of something that is counted, which is whole.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "counts in tests are small"
+    )]
+    pub fn count(&self, replica: usize, name: &str, labels: &[(&str, &str)]) -> usize {
+        self.metric(replica, name, labels).round() as usize
+    }
+
     /// The sum of one of tidegate's own metrics over the series with these labels.
     pub fn metric(&self, replica: usize, name: &str, labels: &[(&str, &str)]) -> f64 {
         let (status, text) = self

@@ -55,7 +55,7 @@ pub(super) fn grant(bed: &Bed, namespace: &str, webhook: &str) {
             "coordination.k8s.io",
             "leases",
             &["tidegate"],
-            &["get", "update"],
+            &["get", "update", "patch"],
         ),
         rule(
             "",
@@ -80,7 +80,7 @@ pub(super) fn grant(bed: &Bed, namespace: &str, webhook: &str) {
         (RBAC, "ClusterRole", webhook, json!(all)),
     ] {
         let plural = kind.to_lowercase();
-        let role = json!({
+        let granting = json!({
             "apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind,
             "metadata": {"name": name}, "rules": rules,
         });
@@ -91,7 +91,7 @@ pub(super) fn grant(bed: &Bed, namespace: &str, webhook: &str) {
             "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "tidegate"}],
         });
         bed.api()
-            .must(&Call::post(format!("{path}/{plural}s"), &role));
+            .must(&Call::post(format!("{path}/{plural}s"), &granting));
         bed.api()
             .must(&Call::post(format!("{path}/{plural}bindings"), &binding));
     }

@@ -1,11 +1,13 @@
 //! The Helm chart, by what Helm 3 and Helm 4 make of it; no cluster is needed.
 
 mod guide;
+mod live;
 mod pods;
 mod policy;
 mod refused;
 mod render;
 mod rights;
+mod schemas;
 mod stand_in;
 mod values;
 mod webhook;

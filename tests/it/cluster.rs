@@ -9,7 +9,9 @@
 mod approval;
 mod audit_only;
 mod audit_only_proof;
+mod break_glass;
 mod by_hand;
+mod crowd;
 mod denials;
 mod exceptions;
 mod exemptions;

@@ -416,3 +416,56 @@ fn one_that_is_not_approved_as_it_stands_lowers_nothing() {
         assert!(!judge(&policies, &web()).allowed(), "{why:?}");
     }
 }
+
+#[test]
+fn a_rule_that_many_policies_share_speaks_for_each_of_them_in_its_own_mode() {
+    let shared = |name: &str, mode: &str| {
+        let yaml = format!(
+            "apiVersion: tidegate.dev/v1alpha1\nkind: ControlPolicy\nmetadata: {{name: {name}}}\n\
+             spec: {{controls: {{pod-security: {{mode: {mode}, settings: {{default: {{enforce: baseline}}}}}}}}}}\n"
+        );
+        control_policy(&document::parse(&yaml).remove(0).unwrap().node).unwrap()
+    };
+    // More different ones than are remembered within one evaluation, and each of them twice.
+    let levels = |version: usize| {
+        let yaml = format!(
+            "apiVersion: tidegate.dev/v1alpha1\nkind: ControlPolicy\nmetadata: {{name: v{version}}}\n\
+             spec: {{controls: {{pod-security: {{mode: audit, settings: {{default: {{enforce: baseline, enforce-version: v1.{version}}}}}}}}}}}\n"
+        );
+        control_policy(&document::parse(&yaml).remove(0).unwrap().node).unwrap()
+    };
+    let policies = in_force(
+        vec![shared("a", "audit"), shared("b", "warn")],
+        vec![],
+        Mode::Enforce,
+    );
+    assert_eq!(
+        said(&judge(&policies, &web())),
+        ["hostNamespaces=warn", "hostPorts=warn"]
+    );
+    let policies = in_force(
+        vec![
+            shared("a", "audit"),
+            shared("b", "warn"),
+            shared("c", "enforce"),
+        ],
+        vec![],
+        Mode::Enforce,
+    );
+    let verdict = judge(&policies, &web());
+    assert_eq!(
+        said(&verdict),
+        ["hostNamespaces=enforce", "hostPorts=enforce"]
+    );
+    let names: Vec<&str> = verdict.findings[0]
+        .policies
+        .iter()
+        .map(|name| &**name)
+        .collect();
+    assert_eq!(names, ["c", "b", "a"], "the strictest first");
+    let mut many: Vec<Policy> = (10..30).chain(10..30).map(levels).collect();
+    many.push(shared("last", "enforce"));
+    let verdict = judge(&in_force(many, vec![], Mode::Enforce), &web());
+    assert!(!verdict.allowed());
+    assert_eq!(verdict.policies.len(), 41);
+}

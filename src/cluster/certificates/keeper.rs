@@ -3,22 +3,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::bundle::Bundle;
 use super::content::Content;
 use super::plan::{Action, Trust, WithLeaf, plan};
-use super::trust::{Lingering, Trusted, entries};
-use super::{Keeping, Settings, webhook_place};
+use super::trust::{Lingering, Trusted};
+use super::{Keeping, Settings};
 use crate::cluster::call::Api;
 use crate::cluster::events::{EventType, Events, Notice, Reference};
 use crate::cluster::lease::Leadership;
 use crate::cluster::one::Seen;
 use crate::cluster::wire::{code, explain};
-use crate::json::tree::{at, set};
 use crate::server::{Metrics, Rotation};
+
+mod ca_bundle;
+mod secret;
 
 /// The leader looks at least this often, whatever the watches tell.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
@@ -27,13 +29,6 @@ const RETRY: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_millis(50);
 /// The steps of one round; a plan comes to rest within three.
 const STEPS: usize = 6;
-/// How often a `caBundle` is written within [`FIGHT`] before somebody else is left to it for a
-/// while: two writers must not busy the API server.
-const WRITES: usize = 10;
-const FIGHT: Duration = Duration::from_secs(10);
-
-const LABEL: &str = "app.kubernetes.io/managed-by";
-
 /// Why a round did not get to its end.
 enum Stop {
     /// Somebody else wrote in between: at once again.
@@ -274,122 +269,6 @@ impl Keeper {
             }
         })
     }
-
-    /// Writes the Secret, over the one that was read.
-    async fn store(&self, before: Option<Value>, content: &Content) -> Result<Value, Stop> {
-        let place = self.settings.secret_place();
-        let owner = self.owner().await?;
-        let Some(mut secret) = before else {
-            let secret = json!({
-                "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
-                "metadata": {
-                    "name": place.name, "namespace": self.settings.secret.namespace,
-                    "labels": {LABEL: "tidegate"},
-                    "ownerReferences": owner.into_iter().collect::<Vec<_>>(),
-                },
-                "data": content.data(),
-            });
-            return Ok(self.api.create(&place.path, &secret).await?);
-        };
-        if *at(&secret, &["immutable"]) == true {
-            return Err(Stop::Failed(format!(
-                "Secret {} is immutable, so its certificates cannot be renewed; delete it and \
-                 tidegate makes another",
-                self.settings.secret
-            )));
-        }
-        if let Value::Object(new) = content.data() {
-            for (key, value) in new {
-                set(&mut secret, &["data", &key], value);
-            }
-        }
-        set(
-            &mut secret,
-            &["metadata", "labels", LABEL],
-            json!("tidegate"),
-        );
-        if let Some(owner) = owner {
-            let owners = at(&secret, &["metadata", "ownerReferences"]).as_array();
-            let mut owners = owners.cloned().unwrap_or_default();
-            if owners
-                .iter()
-                .all(|other| at(other, &["uid"]) != at(&owner, &["uid"]))
-            {
-                owners.push(owner);
-            }
-            set(&mut secret, &["metadata", "ownerReferences"], json!(owners));
-        }
-        Ok(self.api.replace(&place.path, &place.name, &secret).await?)
-    }
-
-    /// The reference to the Lease, so that the Secret goes when the release goes.
-    async fn owner(&self) -> Result<Option<Value>, Stop> {
-        let Some(lease) = &self.settings.lease else {
-            return Ok(None);
-        };
-        let path = format!(
-            "/apis/coordination.k8s.io/v1/namespaces/{}/leases",
-            lease.namespace
-        );
-        let same_namespace = lease.namespace == self.settings.secret.namespace;
-        let found = self.api.get(&path, &lease.name).await?;
-        Ok(found.filter(|_| same_namespace).map(|found| {
-            json!({
-                "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
-                "name": lease.name, "uid": at(&found, &["metadata", "uid"]),
-            })
-        }))
-    }
-
-    /// Makes the `caBundle` of every entry what it should be.
-    async fn keep_bundle(&mut self, content: &Content) -> Result<(), Stop> {
-        let Some(webhook) = self.settings.webhook.clone() else {
-            return Ok(());
-        };
-        let mut wanted = content
-            .bundle()
-            .map_err(|problem| format!("Secret {}: {problem}", self.settings.secret))?;
-        let now = Instant::now();
-        for one in self.lingering.past(self.settings.linger, now) {
-            wanted.add(one.clone());
-        }
-        let place = webhook_place(&webhook);
-        let Some(configuration) = self.api.get(&place.path, &place.name).await? else {
-            return Ok(());
-        };
-        let patch = bundle_patch(&configuration, &wanted);
-        if patch.is_empty() {
-            self.kept = Some(wanted);
-            return Ok(());
-        }
-        self.writes.retain(|at| now.duration_since(*at) < FIGHT);
-        let heal = self.kept.as_ref().is_some_and(|kept| kept.same(&wanted));
-        if heal && self.writes.len() >= WRITES {
-            return Err(Stop::Failed(format!(
-                "somebody else keeps writing the caBundle of {webhook}; find out who from its \
-                 managedFields"
-            )));
-        }
-        self.writes.push(now);
-        let patched = self
-            .api
-            .json_patch(&place.path, &place.name, &json!(patch))
-            .await;
-        match patched {
-            // A test failed: an entry came, went or moved in between.
-            Err(error) if code(&error) == Some(422) => return Err(Stop::Conflict),
-            patched => patched?,
-        };
-        self.metrics.upkeep().bundle_written(heal);
-        tracing::info!(
-            webhook,
-            heal,
-            entries = patch.len() / 2,
-            "wrote the caBundle"
-        );
-        self.kept = Some(wanted);
-        Ok(())
-    }
 }
 
 /// What the plan comes to.
@@ -398,64 +277,4 @@ enum Planned {
     Write(Content, &'static [Rotation]),
     /// Nothing until then.
     Until(Instant),
-}
-
-/// The patch that gives every entry this bundle; empty when every one has it. An entry is told by its
-/// name, since its place in the list may change.
-fn bundle_patch(configuration: &Value, wanted: &Bundle) -> Vec<Value> {
-    let mut patch = Vec::new();
-    for (index, entry) in entries(configuration).enumerate() {
-        let has = Bundle::of_ca_bundle(at(entry, &["clientConfig", "caBundle"]));
-        if has.is_ok_and(|has| has.same(wanted)) {
-            continue;
-        }
-        patch.push(json!({
-            "op": "test", "path": format!("/webhooks/{index}/name"), "value": entry["name"],
-        }));
-        patch.push(json!({
-            "op": "add", "path": format!("/webhooks/{index}/clientConfig/caBundle"),
-            "value": wanted.to_ca_bundle(),
-        }));
-    }
-    patch
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cluster::certificates::plan::Lives;
-
-    #[test]
-    fn only_entries_that_differ_are_patched_and_each_is_told_by_its_name() {
-        let names = ["tidegate.tg.svc".to_owned()];
-        let content = Content::default()
-            .with_authority(WithLeaf::Make, &names, Lives::default(), 1_800_000_000)
-            .unwrap();
-        let wanted = content.bundle().unwrap();
-        let configuration = json!({"webhooks": [
-            {"name": "a", "clientConfig": {"caBundle": wanted.to_ca_bundle()}},
-            {"name": "b", "clientConfig": {}},
-            {"name": "c", "clientConfig": {"caBundle": "Cg=="}},
-            {"name": "d", "clientConfig": {"caBundle": "no Base64!"}},
-        ]});
-        let patch = bundle_patch(&configuration, &wanted);
-        let paths: Vec<_> = patch
-            .iter()
-            .map(|op| (op["op"].as_str().unwrap(), op["path"].as_str().unwrap()))
-            .collect();
-        assert_eq!(
-            paths,
-            [
-                ("test", "/webhooks/1/name"),
-                ("add", "/webhooks/1/clientConfig/caBundle"),
-                ("test", "/webhooks/2/name"),
-                ("add", "/webhooks/2/clientConfig/caBundle"),
-                ("test", "/webhooks/3/name"),
-                ("add", "/webhooks/3/clientConfig/caBundle"),
-            ]
-        );
-        assert_eq!(patch[0]["value"], "b");
-        let written = Bundle::of_ca_bundle(&patch[1]["value"]).unwrap();
-        assert!(written.same(&wanted));
-    }
 }

@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 use std::hash::Hasher;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use crate::document::{self, Node};
+use crate::json::tree::at;
 use crate::policy::break_glass;
 use crate::policy::exception::{Exception, control_exception};
 use crate::policy::parse::control_policy;
@@ -197,16 +198,17 @@ impl Held {
                 self.exception = Some(Arc::new(exception));
             }
         }
-        self.in_force_generation = object["metadata"]["generation"].as_i64().or(Some(0));
+        self.in_force_generation = at(object, &["metadata", "generation"]).as_i64().or(Some(0));
         self.in_force_spec = object["spec"].clone();
         // Other annotations (what kubectl last applied, say) are no part of what is in force, and a
         // version that was taken from the status has none of them.
-        let annotation = |name: &str| &object["metadata"]["annotations"][name];
+        let annotations = at(object, &["metadata", "annotations"]);
+        let annotation = |name: &str| annotations.get(name).unwrap_or(&Value::Null);
         self.text = format!(
             "{} {} {} {} {}",
             self.uid,
             object["spec"],
-            object["status"]["approval"],
+            at(object, &["status", "approval"]),
             annotation(break_glass::UNTIL),
             annotation(break_glass::REASON)
         );
@@ -215,17 +217,22 @@ impl Held {
 
     /// Takes the version that the status says was in force. It is the parser again that decides.
     fn take_recorded(&mut self, object: &Value) {
-        let recorded = &object["status"]["inForce"];
+        let recorded = at(object, &["status", "inForce"]);
         if recorded["spec"].is_null() {
             return;
         }
-        let mut earlier = object.clone();
-        earlier["spec"] = recorded["spec"].clone();
-        earlier["metadata"]["generation"] = recorded["generation"].clone();
-        // An opened policy is not opened again by its own broken successor.
-        if let Some(metadata) = earlier["metadata"].as_object_mut() {
-            metadata.remove("annotations");
-        }
+        // Without the annotations: an opened policy is not opened again by its own broken successor.
+        let earlier = json!({
+            "apiVersion": object["apiVersion"],
+            "kind": object["kind"],
+            "metadata": {
+                "name": self.key.name,
+                "namespace": self.key.namespace,
+                "uid": self.uid,
+                "generation": recorded["generation"],
+            },
+            "spec": recorded["spec"],
+        });
         if self.take(&earlier).is_err() {
             self.text.clear();
         }

@@ -99,7 +99,7 @@ fn a_replica_that_saw_the_good_version_and_one_that_reads_it_from_the_status_are
             assert_eq!(
                 (held.in_force_generation, held.problems.len()),
                 (Some(1), 1)
-            )
+            );
         });
     }
 }

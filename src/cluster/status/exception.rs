@@ -72,7 +72,9 @@ fn approval(exception: &Exception, status: &mut Value) {
     match approval.generation {
         None => {
             if let Some(generation) = exception.generation {
-                status["approval"]["generation"] = generation.into();
+                let approval = status.pointer_mut("/approval");
+                let approval = approval.and_then(Value::as_object_mut);
+                approval.map(|fields| fields.insert("generation".into(), generation.into()));
             }
         }
         Some(of) if Some(of) != exception.generation => set(status, "approval", None),

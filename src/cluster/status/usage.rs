@@ -16,6 +16,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::cluster::ObjectName;
 use crate::cluster::wire::{code, explain};
+use crate::json::tree::at;
 use crate::report::text;
 use crate::server::usage::{Counts, Use};
 
@@ -102,12 +103,12 @@ impl Exchange {
                 "/metadata/annotations/{}",
                 key.replace('~', "~0").replace('/', "~1")
             );
-            let patch = json!([
+            let taking = json!([
                 {"op": "test", "path": path, "value": text},
                 {"op": "remove", "path": path},
             ]);
             if self
-                .patch(client, "application/json-patch+json", &patch)
+                .patch(client, "application/json-patch+json", &taking)
                 .await
                 .is_ok()
             {
@@ -127,7 +128,7 @@ impl Exchange {
             Err(error) if code(&error) == Some(404) => Value::Null,
             Err(error) => return Err(explain(&error)),
         };
-        let annotations = lease["metadata"]["annotations"].as_object();
+        let annotations = at(&lease, &["metadata", "annotations"]).as_object();
         let annotations = annotations.into_iter().flatten();
         Ok(annotations
             .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))

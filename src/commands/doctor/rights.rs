@@ -110,5 +110,5 @@ async fn may(api: &Api, installation: &Installation, right: &Right) -> Result<bo
         },
     });
     let answer: Value = api.ask(PATH, &review).await?;
-    Ok(answer["status"]["allowed"] == true)
+    Ok(answer.pointer("/status/allowed") == Some(&Value::Bool(true)))
 }

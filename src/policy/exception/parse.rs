@@ -48,13 +48,12 @@ fn read(root: &Cursor<'_>, problems: &mut Problems) -> Option<Exception> {
     );
     let mut demand = |name: &str| demanded(spec, &fields, name, problems);
     let (reason, owner, requested_by) = (demand("reason"), demand("owner"), demand("requestedBy"));
-    let expires = match fields.get("expires") {
-        Some(expires) => expires.date(problems),
-        None => {
-            problems.add(spec, "an exception needs expires: it ends by itself");
-            None
-        }
-    };
+    if fields.get("expires").is_none() {
+        problems.add(spec, "an exception needs expires: it ends by itself");
+    }
+    let expires = fields
+        .get("expires")
+        .and_then(|expires| expires.date(problems));
     let targets = read_targets(spec, fields.get("controls"), problems);
     let matched = read_match(spec, fields.get("match"), problems);
     let meta = meta?;
@@ -125,16 +124,13 @@ pub(in crate::policy) fn read_target(
     let found = Target::find(text, controls::ALL);
     if found.is_none() {
         let id = text.split('/').next().unwrap_or_default();
-        let message = match controls::find(id) {
-            Some(control) => {
-                let check = text.get(id.len() + 1..).unwrap_or_default();
-                let known: Vec<&str> = control.checks.iter().map(|check| check.id).collect();
-                unknown("check", check, &known)
-            }
-            None => {
-                let known: Vec<&str> = controls::ALL.iter().map(|control| control.id).collect();
-                unknown("control", id, &known)
-            }
+        let message = if let Some(control) = controls::find(id) {
+            let check = text.get(id.len() + 1..).unwrap_or_default();
+            let known: Vec<&str> = control.checks.iter().map(|check| check.id).collect();
+            unknown("check", check, &known)
+        } else {
+            let known: Vec<&str> = controls::ALL.iter().map(|control| control.id).collect();
+            unknown("control", id, &known)
         };
         problems.add(element, message);
     }
@@ -166,10 +162,10 @@ fn read_match(
         Some(selector) => read_selector(selector, problems),
         None => Selector::default(),
     };
-    let named = fields
+    let any_name = fields
         .get("names")
         .is_some_and(|names| !names.elements(&mut Problems::default()).is_empty());
-    if kinds.is_empty() && !named && selector.0.is_empty() {
+    if kinds.is_empty() && !any_name && selector.0.is_empty() {
         problems.add(
             matched,
             "match needs kinds, names or a selector: an exception is not for a whole namespace",

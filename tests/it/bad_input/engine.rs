@@ -11,7 +11,7 @@ use tidegate::evaluate::{Verdict, evaluate, needs};
 use tidegate::facts::{Fact, Facts, Labels, Needs};
 use tidegate::policy::parse::control_policy;
 use tidegate::policy::selection::{Pattern, Selection};
-use tidegate::policy::{Policies, Policy, Setup, preset};
+use tidegate::policy::{Configured, Policies, Policy, Setup, preset};
 use tidegate::report::answer::answer;
 use tidegate::review::Request;
 use tidegate::subject::Input;
@@ -211,7 +211,7 @@ fn with_broken(mode: Mode, in_needs: bool, cap: Mode) -> Policies {
     let setup = |control, mode, rule| Setup {
         control,
         mode: Some(mode),
-        rule: Some(rule),
+        rule: Some(Configured::new(rule, "")),
         checks: Vec::new(),
     };
     let sound = restricted().controls.remove(0);

@@ -1,18 +1,22 @@
 //! What Helm makes of the chart in each of its variants.
 
-use std::io::Write as _;
-use std::process::{Command, Stdio};
-
 use serde_json::json;
 use tidegate::server::Metrics;
 
+use crate::bed::{MINORS, validate};
+
 use super::{
-    HELMS, KUBERNETES, chart, has, helm, object, objects, program, release, rendered, repository,
-    variants, words,
+    HELMS, KUBERNETES, chart, has, helm, object, objects, release, rendered, variants, words,
 };
 
 /// Kinds of other projects, whose schemas Kubernetes does not have.
-const FOREIGN: &str = "CiliumNetworkPolicy,Certificate,Issuer,ServiceMonitor,PrometheusRule";
+const FOREIGN: [&str; 5] = [
+    "CiliumNetworkPolicy",
+    "Certificate",
+    "Issuer",
+    "ServiceMonitor",
+    "PrometheusRule",
+];
 
 #[test]
 fn both_helms_lint_every_variant_without_a_word() {
@@ -64,49 +68,19 @@ fn the_same_values_give_the_same_text_and_both_helms_the_same_objects() {
     }
 }
 
-/// Runs kubeconform for one minor version on a text of manifests.
-fn kubeconform(version: &str, yaml: &str) -> std::process::Output {
-    let schemas = repository().join("target/bed/schemas");
-    assert!(
-        schemas.is_dir(),
-        "{} is missing. Run `make test`, or `tests/bed/build.sh` once.",
-        schemas.display()
-    );
-    let location = format!(
-        "{}/{{{{.NormalizedKubernetesVersion}}}}-local{{{{.StrictSuffix}}}}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json",
-        schemas.display()
-    );
-    let mut child = Command::new(program("kubeconform"))
-        .args(["-strict", "-summary", "-skip", FOREIGN])
-        .args(["-kubernetes-version", version])
-        .args(["-schema-location", &location])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // It may end before it has read everything; its output says why.
-    let _ = child.stdin.take().unwrap().write_all(yaml.as_bytes());
-    child.wait_with_output().unwrap()
-}
-
 #[test]
 fn every_variant_is_valid_for_every_supported_version() {
     let mut all = String::new();
     for (_, values) in variants() {
         all.push_str(&rendered("helm", &words(&values)));
     }
-    for minor in 33..=37 {
-        let output = kubeconform(&format!("1.{minor}.0"), &all);
-        assert!(
-            output.status.success(),
-            "1.{minor}: {}",
-            String::from_utf8_lossy(&output.stdout)
-        );
+    for minor in MINORS {
+        let report = validate(minor, &all, &FOREIGN);
+        assert_eq!(report, Ok(()), "{minor}");
     }
     let wrong = all.replace("maxUnavailable: 0", "maxUnavailabel: 0");
     assert!(
-        !kubeconform("1.36.0", &wrong).status.success(),
+        validate("1.36", &wrong, &FOREIGN).is_err(),
         "a misspelt field passes, so the schemas are not looked at"
     );
 }
@@ -295,7 +269,7 @@ fn the_chart_is_of_the_version_of_the_program() {
 /// A copy of the chart with a definition of its own among the files.
 fn with_definition() -> tempfile::TempDir {
     let copy = tempfile::tempdir().unwrap();
-    let status = Command::new("cp")
+    let status = std::process::Command::new("cp")
         .arg("-R")
         .arg(chart().join("."))
         .arg(copy.path())

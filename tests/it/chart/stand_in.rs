@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use k8s_openapi::ByteString;
 use serde_json::{Value, json};
 
-use crate::bed::{self, Call, Cluster, PodHandle, compliant_pod};
+use crate::bed::{self, Call, Cluster, Helm, PodHandle, compliant_pod};
 
 const SOON: Duration = Duration::from_secs(30);
 const NAMESPACE: &str = "tg";
@@ -99,6 +99,7 @@ fn pods_run_are_probed_and_end_as_on_a_node() {
         a_deleted_pod_drains_before_it_goes(cluster);
         a_rollout_replaces_one_pod_after_the_other(cluster);
         an_image_that_is_not_there_is_said_to_be_missing(cluster);
+        both_helms_install_and_remove(cluster);
         scaling_down_ends_every_process(cluster);
     });
 }
@@ -280,6 +281,39 @@ fn an_image_that_is_not_there_is_said_to_be_missing(cluster: &Cluster) {
         pod["status"]["containerStatuses"][0]["state"]["waiting"]["reason"] == "ErrImagePull"
     });
     cluster.api().must(&Call::new("DELETE", &path));
+}
+
+fn both_helms_install_and_remove(cluster: &Cluster) {
+    let chart = cluster.folder().join("chart");
+    std::fs::create_dir_all(chart.join("templates")).unwrap();
+    std::fs::write(
+        chart.join("Chart.yaml"),
+        "apiVersion: v2\nname: small\nversion: 0.1.0\nkubeVersion: '>=1.33.0-0'\n",
+    )
+    .unwrap();
+    let object = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}"},
+        "data": {"cluster": "{{ .Capabilities.KubeVersion.Version }}"},
+    });
+    std::fs::write(chart.join("templates/object.yaml"), object.to_string()).unwrap();
+    let chart = chart.to_string_lossy();
+    let namespace = ["--namespace", NAMESPACE];
+    for helm in Helm::ALL {
+        // Without a cluster, too, it must take the chart for a current Kubernetes.
+        helm.must(cluster, &["template", "small", &chart]);
+        helm.must(
+            cluster,
+            &[&["install", "small", &chart, "--wait"][..], &namespace].concat(),
+        );
+        let call = Call::new("GET", "/api/v1/namespaces/tg/configmaps/small");
+        let made = cluster.api().must(&call).body;
+        assert_eq!(made["data"]["cluster"], "v1.36.3", "{helm:?}");
+        helm.must(
+            cluster,
+            &[&["uninstall", "small", "--wait"][..], &namespace].concat(),
+        );
+        assert_eq!(cluster.call(&call).status, 404, "{helm:?}");
+    }
 }
 
 fn scaling_down_ends_every_process(cluster: &Cluster) {
