@@ -258,9 +258,10 @@ impl Bed {
             parts.controller_manager = bed.controller_manager();
         }
         drop(parts);
+        // A whole cluster is empty: the chart brings rights of the same names.
         if inside::folder().is_none() {
             bed.grant_tidegate_its_rights();
-        } // A whole cluster is empty: the chart brings its rights, by the same names.
+        }
         bed.wait_for_service_account("default");
         bed
     }
