@@ -39,8 +39,8 @@ image: ## the image as an OCI layout in target/image/oci; PROFILE=release for th
 oracle-test: bed
 	cd tests/oracle && go test ./...
 
-cluster: ## a real API server with tidegate in front of it, until Ctrl-C
-	tests/bed/cluster.sh
+cluster: ## a real API server with tidegate in front of it, until Ctrl-C; EMPTY=1: one to install it on
+	EMPTY=$(EMPTY) tests/bed/cluster.sh
 
 bench: ## ratios to the echo server of the same run, and target/bench/report.json
 	$(CARGO) bench --locked --bench admission -- run

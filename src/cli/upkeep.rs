@@ -30,7 +30,7 @@ pub struct UpkeepArgs {
         requires = "tls_secret"
     )]
     pub tls_mode: TlsModeArg,
-    /// The `ValidatingWebhookConfiguration` whose caBundle is kept and that is compared with what was
+    /// The validating webhook configuration whose caBundle is kept and that is compared with what was
     /// installed
     #[arg(
         long,

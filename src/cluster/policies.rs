@@ -22,13 +22,14 @@ use time::OffsetDateTime;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
+use crate::json::tree::at;
 use crate::policy::exception::Exception;
 use crate::policy::{Policies, Policy};
 use crate::server::{PolicyMetrics, Resources};
 
 use super::contact::Contact;
 use super::watch::{Sink, Versioned, Watched};
-use super::wire::{at, code, explain};
+use super::wire::{code, explain};
 
 pub use self::held::{Held, Key, Kind};
 
@@ -56,7 +57,7 @@ impl From<Value> for Custom {
 
 impl Versioned for Custom {
     fn resource_version(&self) -> &str {
-        at(&self.0, "/metadata/resourceVersion")
+        at(&self.0, &["metadata", "resourceVersion"])
             .as_str()
             .unwrap_or_default()
     }

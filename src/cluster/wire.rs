@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::watch::Versioned;
 use crate::facts::Labels;
@@ -69,11 +68,6 @@ pub(super) fn is_namespace_name(name: &str) -> bool {
         && name.bytes().all(|c| alphanumeric(c) || c == b'-')
         && name.bytes().next().is_some_and(alphanumeric)
         && name.bytes().next_back().is_some_and(alphanumeric)
-}
-
-/// The value at `pointer` (RFC 6901); `null` where there is none.
-pub(crate) fn at<'v>(value: &'v Value, pointer: &str) -> &'v Value {
-    value.pointer(pointer).unwrap_or(&Value::Null)
 }
 
 /// The HTTP status code of an error of the API server.

@@ -12,6 +12,9 @@ use super::{Bed, Call, Exclusive, exclusive, inside};
 
 /// The reference under which the node has the image of this source.
 pub const IMAGE: &str = "registry.example/tidegate:bed";
+/// The reference that the chart names unless told otherwise; the node has the same image under it, so
+/// that `helm install` needs no value.
+const RELEASED: &str = concat!("ghcr.io/tidegate/tidegate:", env!("CARGO_PKG_VERSION"));
 
 /// A whole cluster, alone in its network namespace. See [`inside`](super::inside).
 #[derive(Debug)]
@@ -30,7 +33,10 @@ impl Deref for Cluster {
 impl Cluster {
     pub(super) fn start() -> Self {
         let bed = exclusive();
-        let node = Node::start(bed.bed, &[(IMAGE, inside::image())]);
+        let node = Node::start(
+            bed.bed,
+            &[(IMAGE, inside::image()), (RELEASED, inside::image())],
+        );
         Self { bed, node }
     }
 

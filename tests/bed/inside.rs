@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::place::{API_ADDRESS, NODE_ADDRESS};
 use super::process::{self, Process};
-use super::{Cluster, setup};
+use super::{Cluster, Door, door, setup};
 
 /// Names the bed's folder to the process inside; it is how that process knows where it is.
 const FOLDER: &str = "TIDEGATE_BED_INSIDE";
@@ -49,8 +49,28 @@ pub fn inside_within<F: FnOnce(&Cluster)>(limit: Duration, test: F) {
         return;
     }
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    let outcome = run_again(&test_name::<F>(), limit);
+    let outcome = run_again(&test_name::<F>(), limit, |_| {});
     drop(turn);
+    if let Err(report) = outcome {
+        panic!("{report}");
+    }
+}
+
+/// [`inside`] without an end, for a cluster that somebody outside uses: `announce` is called there
+/// once the API server can be reached through the door.
+pub fn inside_open<F: FnOnce(&Cluster)>(announce: impl Fn(&Door), test: F) {
+    if let Some(folder) = folder() {
+        let cluster = Cluster::start();
+        door::frame(&folder);
+        test(&cluster);
+        return;
+    }
+    let mut open = None;
+    let outcome = run_again(&test_name::<F>(), Duration::MAX, |folder| {
+        if open.is_none() && door::is_there(folder) {
+            announce(open.insert(Door::open(folder)));
+        }
+    });
     if let Err(report) = outcome {
         panic!("{report}");
     }
@@ -88,17 +108,23 @@ pub fn image() -> &'static Path {
     })
 }
 
-fn run_again(test: &str, limit: Duration) -> Result<(), String> {
+/// `meanwhile` is called again and again with the bed's folder while the test runs.
+fn run_again(test: &str, limit: Duration, meanwhile: impl FnMut(&Path)) -> Result<(), String> {
     image();
     let folder = setup::run_folder();
     let mut janitor = process::remove_at_exit(&folder);
-    let outcome = run_in(&folder, test, limit);
+    let outcome = run_in(&folder, test, limit, meanwhile);
     // It removes the folder once it is told so; nobody has to wait for that.
     std::thread::spawn(move || janitor.wait());
     outcome
 }
 
-fn run_in(folder: &Path, test: &str, limit: Duration) -> Result<(), String> {
+fn run_in(
+    folder: &Path,
+    test: &str,
+    limit: Duration,
+    mut meanwhile: impl FnMut(&Path),
+) -> Result<(), String> {
     let program = std::env::current_exe().unwrap();
     let mut arguments = setup::flags(&["--net", "--mount", "--pid", "--mount-proc", "--fork"]);
     // Whoever kills this process thereby ends the first process inside, and so all of them.
@@ -127,12 +153,15 @@ fn run_in(folder: &Path, test: &str, limit: Duration) -> Result<(), String> {
     let start = Instant::now();
     let mut status = process.ended();
     while status.is_none() && start.elapsed() < limit {
+        meanwhile(folder);
         std::thread::sleep(Duration::from_millis(20));
         status = process.ended();
     }
     let output = process.output();
     if status.is_some_and(|status| status.success()) && output.contains("test result: ok. 1 passed")
     {
+        // Figures and the like, for who runs it with --nocapture.
+        print!("{output}");
         return Ok(());
     }
     let _ = std::fs::write(folder.join("keep"), "");

@@ -12,7 +12,8 @@ impl Bed {
             json!({"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}),
         ];
         rules.extend(definitions::rules());
-        self.grant("tidegate", "User", "tidegate", &rules);
+        // The chart has a ClusterRole called tidegate.
+        self.grant("bed-tidegate", "User", "tidegate", &rules);
         let (people, rules) = (definitions::PEOPLE, definitions::rules_of_people());
         self.grant(people, "Group", people, &rules);
     }

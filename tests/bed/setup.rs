@@ -140,7 +140,8 @@ fn audit_policy() -> Value {
     })
 }
 
-fn kubeconfig(folder: &Path, user: &str, url: &str) -> Value {
+/// A kubeconfig by which `user` reaches the API server at `url`.
+pub fn kubeconfig(folder: &Path, user: &str, url: &str) -> Value {
     let path = |name: String| folder.join(name).to_string_lossy().into_owned();
     json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "bed",

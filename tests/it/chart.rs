@@ -1,5 +1,7 @@
 //! The Helm chart, by what Helm 3 and Helm 4 make of it; no cluster is needed.
 
+mod guide;
+mod live;
 mod pods;
 mod policy;
 mod refused;

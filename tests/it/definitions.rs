@@ -1,6 +1,7 @@
 //! The definitions of tidegate's objects in the chart are those of the Rust types, and say no less
 //! than the parser.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -16,17 +17,19 @@ fn yaml(value: &Value, indent: usize, out: &mut String) {
     match value {
         Value::Object(fields) if !fields.is_empty() => {
             for (key, value) in fields {
-                out.push_str(&format!("{pad}{}:", scalar(&Value::String(key.clone()))));
+                let _ = write!(out, "{pad}{}:", scalar(&Value::String(key.clone())));
                 below(value, indent, out);
             }
         }
         Value::Array(elements) if !elements.is_empty() => {
             for element in elements {
-                out.push_str(&format!("{pad}-"));
+                let _ = write!(out, "{pad}-");
                 below(element, indent, out);
             }
         }
-        other => out.push_str(&format!("{pad}{}\n", scalar(other))),
+        other => {
+            let _ = writeln!(out, "{pad}{}", scalar(other));
+        }
     }
 }
 
@@ -37,7 +40,7 @@ fn below(value: &Value, indent: usize, out: &mut String) {
         _ => true,
     };
     if empty {
-        out.push_str(&format!(" {}\n", scalar(value)));
+        let _ = writeln!(out, " {}", scalar(value));
     } else {
         out.push('\n');
         yaml(value, indent + 1, out);

@@ -7,6 +7,11 @@
     clippy::unwrap_used,
     reason = "clippy takes helpers of integration tests for code that runs"
 )]
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::float_cmp,
+    reason = "metrics are floating point by their format and count whole things"
+)]
 
 #[path = "../bed/mod.rs"]
 mod bed;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use crate::cluster::wire::at;
 use crate::document::{self, Node};
+use crate::json::tree::at;
 use crate::policy::break_glass;
 use crate::policy::exception::{Exception, control_exception};
 use crate::policy::parse::control_policy;
@@ -198,17 +198,17 @@ impl Held {
                 self.exception = Some(Arc::new(exception));
             }
         }
-        self.in_force_generation = at(object, "/metadata/generation").as_i64().or(Some(0));
+        self.in_force_generation = at(object, &["metadata", "generation"]).as_i64().or(Some(0));
         self.in_force_spec = object["spec"].clone();
         // Other annotations (what kubectl last applied, say) are no part of what is in force, and a
         // version that was taken from the status has none of them.
-        let annotations = at(object, "/metadata/annotations");
+        let annotations = at(object, &["metadata", "annotations"]);
         let annotation = |name: &str| annotations.get(name).unwrap_or(&Value::Null);
         self.text = format!(
             "{} {} {} {} {}",
             self.uid,
             object["spec"],
-            at(object, "/status/approval"),
+            at(object, &["status", "approval"]),
             annotation(break_glass::UNTIL),
             annotation(break_glass::REASON)
         );
@@ -217,7 +217,7 @@ impl Held {
 
     /// Takes the version that the status says was in force. It is the parser again that decides.
     fn take_recorded(&mut self, object: &Value) {
-        let recorded = at(object, "/status/inForce");
+        let recorded = at(object, &["status", "inForce"]);
         if recorded["spec"].is_null() {
             return;
         }

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::cluster::events::Notice;
 use crate::cluster::policies::Held;
-use crate::cluster::wire::at;
 use crate::control::Mode;
+use crate::json::tree::at;
 use crate::policy::break_glass::Opened;
 use crate::report::text::time;
 
@@ -15,7 +15,7 @@ use super::{Round, add, set, warning};
 /// What the status of a policy should say.
 pub(super) fn status(round: &Round<'_>, held: &Held, notices: &mut Vec<Notice>) -> Value {
     let mut status = held.status.clone();
-    let recorded = at(&status, "/inForce/generation").as_i64();
+    let recorded = at(&status, &["inForce", "generation"]).as_i64();
     if recorded != held.in_force_generation {
         set(&mut status, "findings", Some(0.into()));
     }
@@ -92,7 +92,7 @@ fn tell(held: &Held, conditions: &[Condition], notices: &mut Vec<Notice>) {
     for condition in conditions {
         let worse = (condition.kind == "Ready") != condition.holds;
         let known = conditions::reason(&held.status, condition.kind) == Some(condition.reason)
-            && at(&held.status, "/observedGeneration") == &Value::from(held.generation);
+            && at(&held.status, &["observedGeneration"]) == &Value::from(held.generation);
         if worse && !known {
             notices.push(warning(held, condition.reason, &condition.message));
         }

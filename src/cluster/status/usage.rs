@@ -15,7 +15,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::cluster::ObjectName;
-use crate::cluster::wire::{at, code, explain};
+use crate::cluster::wire::{code, explain};
+use crate::json::tree::at;
 use crate::report::text;
 use crate::server::usage::{Counts, Use};
 
@@ -127,7 +128,7 @@ impl Exchange {
             Err(error) if code(&error) == Some(404) => Value::Null,
             Err(error) => return Err(explain(&error)),
         };
-        let annotations = at(&lease, "/metadata/annotations").as_object();
+        let annotations = at(&lease, &["metadata", "annotations"]).as_object();
         let annotations = annotations.into_iter().flatten();
         Ok(annotations
             .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))

@@ -15,6 +15,7 @@ use crate::cluster::{Api, lease};
 use crate::commands::cluster::{self, Connection};
 use crate::drift::rules::unknown;
 use crate::drift::{ExpectedBundle, compare};
+use crate::json::tree::at;
 use crate::report::text::time;
 
 use super::installation::Installation;
@@ -39,26 +40,33 @@ pub(super) async fn webhook(api: &Api, installation: &Installation) -> Vec<Look>
         Err(why) => return unknown_state(why),
     };
     let expected = expected_bundle(api, installation, installed).await;
-    let mut drifts = compare(installed, live.as_ref(), expected.as_ref(), &bundle_texts);
+    let wanted = expected.as_ref().ok().and_then(Option::as_ref);
+    let mut drifts = compare(installed, live.as_ref(), wanted, &bundle_texts);
     if let Some(live) = &live {
         match discover(api, live).await {
             Ok(discovered) => drifts.extend(unknown(live, &discovered)),
             Err(why) => return unknown_state(why),
         }
     }
-    if drifts.is_empty() {
+    let wrong = |drift: &crate::drift::Drift| Look::new(PART, State::Wrong, drift.to_string());
+    let mut looks: Vec<Look> = drifts.iter().map(wrong).collect();
+    if let Err(why) = &expected {
+        looks.extend(unknown_state(format!(
+            "the caBundle cannot be compared: {why}"
+        )));
+    }
+    if looks.is_empty() {
         let bundle = match expected {
-            Some(_) => "with the caBundle of its Secret",
-            None => "the caBundle was not compared",
+            Ok(Some(_)) => "with the caBundle of its Secret",
+            _ => "the caBundle is cert-manager's to keep",
         };
-        return vec![Look::new(
+        looks.push(Look::new(
             PART,
             State::Ok,
             format!("as installed, {bundle}"),
-        )];
+        ));
     }
-    let wrong = |drift: &crate::drift::Drift| Look::new(PART, State::Wrong, drift.to_string());
-    drifts.iter().map(wrong).collect()
+    looks
 }
 
 fn secret_name(installation: &Installation) -> String {
@@ -70,22 +78,27 @@ async fn secret(api: &Api, installation: &Installation) -> Result<Option<Value>,
     read(api, &path, &secret_name(installation)).await
 }
 
-/// The bundle of the Secret, where tidegate keeps it and the caller may read it.
+/// The bundle of the Secret; none where somebody else keeps the `caBundle`.
+///
+/// # Errors
+/// In words, when the Secret cannot be read, or holds no bundle.
 async fn expected_bundle(
     api: &Api,
     installation: &Installation,
     installed: &Value,
-) -> Option<ExpectedBundle> {
-    let injected = installed.pointer("/metadata/annotations/cert-manager.io~1inject-ca-from");
-    if injected.is_some() {
-        return None;
+) -> Result<Option<ExpectedBundle>, String> {
+    let annotations = at(installed, &["metadata", "annotations"]);
+    if annotations["cert-manager.io/inject-ca-from"].is_string() {
+        return Ok(None);
     }
-    let secret = secret(api, installation).await.ok()??;
-    let bundle = bundle_of(&secret).ok()?;
-    Some(ExpectedBundle {
+    let name = secret_name(installation);
+    let secret = secret(api, installation).await?;
+    let secret = secret.ok_or_else(|| format!("there is no Secret {name}"))?;
+    let bundle = bundle_of(&secret).map_err(|why| format!("Secret {name}: {why}"))?;
+    Ok(Some(ExpectedBundle {
         wanted: bundle.texts(),
         tolerated: std::collections::BTreeSet::new(),
-    })
+    }))
 }
 
 /// The serving certificate and its CA.
@@ -167,7 +180,7 @@ pub(super) async fn replicas(api: &Api, installation: &Installation) -> Look {
             installation.version
         );
     }
-    let right = ready >= wanted && installation.version == own;
+    let right = wanted > 0 && ready >= wanted && installation.version == own;
     Look::new(PART, if right { State::Ok } else { State::Wrong }, detail)
 }
 
@@ -183,11 +196,13 @@ pub(super) async fn lease(api: &Api, installation: &Installation) -> Look {
         Ok(None) => return Look::new(PART, State::Wrong, "the Lease is missing"),
         Err(why) => return Look::new(PART, State::Unknown, why),
     };
-    let text = |pointer: &str| {
-        let value = lease.pointer(pointer).and_then(Value::as_str);
-        value.unwrap_or_default().to_owned()
+    let text = |key: &str| {
+        at(&lease, &["spec", key])
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     };
-    let (holder, renewed) = (text("/spec/holderIdentity"), text("/spec/renewTime"));
+    let (holder, renewed) = (text("holderIdentity"), text("renewTime"));
     let now = api.clock().now();
     let age = OffsetDateTime::parse(&renewed, &Rfc3339)
         .map(|renewed| now.saturating_sub(renewed.unix_timestamp()));
@@ -214,11 +229,12 @@ pub(super) async fn definitions(api: &Api) -> Vec<Look> {
     const PATH: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
     let mut looks = Vec::new();
     for (_, ours) in crd::definitions() {
-        let name = ours.pointer("/metadata/name").and_then(Value::as_str);
-        let name = name.unwrap_or_default();
+        let name = at(&ours, &["metadata", "name"])
+            .as_str()
+            .unwrap_or_default();
         let schema = |definition: &Value| definition.pointer("/spec/versions/0/schema").cloned();
         looks.push(match read(api, PATH, name).await {
-            Ok(Some(live)) if schema(&live) == schema(&ours) => {
+            Ok(Some(live)) if same(schema(&live).as_ref(), schema(&ours).as_ref()) => {
                 Look::new(PART, State::Ok, format!("{name} is this version's"))
             }
             Ok(Some(_)) => Look::new(
@@ -231,6 +247,22 @@ pub(super) async fn definitions(api: &Api) -> Vec<Look> {
         });
     }
     looks
+}
+
+/// Whether two schemas are the same. The API server answers with 1 where 1.0 was sent.
+fn same(one: Option<&Value>, other: Option<&Value>) -> bool {
+    match (one, other) {
+        (Some(Value::Number(one)), Some(Value::Number(other))) => one.as_f64() == other.as_f64(),
+        (Some(Value::Array(one)), Some(Value::Array(other))) => {
+            let mut pairs = one.iter().zip(other);
+            one.len() == other.len() && pairs.all(|(one, other)| same(Some(one), Some(other)))
+        }
+        (Some(Value::Object(one)), Some(Value::Object(other))) => {
+            let mut entries = one.iter();
+            one.len() == other.len() && entries.all(|(key, one)| same(Some(one), other.get(key)))
+        }
+        (one, other) => one == other,
+    }
 }
 
 /// Policies that are not valid or open.

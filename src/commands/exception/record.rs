@@ -7,6 +7,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::cluster::policies::Held;
+use crate::json::tree::at;
 use crate::policy::exception::{Exception, ExceptionRules, Inactive, Targets};
 use crate::report::text::time as rfc3339;
 
@@ -70,7 +71,7 @@ pub(super) const INVALID: &str = "Invalid";
 impl Record {
     /// The exception `held` of a cluster, judged by `rules` at `now`.
     pub(super) fn of_cluster(held: &Held, rules: &[ExceptionRules], now: OffsetDateTime) -> Record {
-        let matched = at(&held.in_force_spec, "/match");
+        let matched = at(&held.in_force_spec, &["match"]);
         let exception = held.exception.as_deref();
         let mut record = Record::new(exception, matched, &held.status, rules, now);
         record.namespace.clone_from(&held.key.namespace);
@@ -86,7 +87,7 @@ impl Record {
         rules: &[ExceptionRules],
         now: OffsetDateTime,
     ) -> Record {
-        let (matched, status) = (at(object, "/spec/match"), at(object, "/status"));
+        let (matched, status) = (at(object, &["spec", "match"]), at(object, &["status"]));
         Record::new(Some(exception), matched, status, rules, now)
     }
 
@@ -108,8 +109,8 @@ impl Record {
             },
             problem: None,
             spec: exception.map(|exception| Spec::new(exception, matched, now)),
-            uses: at(status, "/uses").as_u64().unwrap_or_default(),
-            last_used: at(status, "/lastUsed").as_str().map(str::to_owned),
+            uses: at(status, &["uses"]).as_u64().unwrap_or_default(),
+            last_used: at(status, &["lastUsed"]).as_str().map(str::to_owned),
         }
     }
 
@@ -172,7 +173,7 @@ impl Spec {
             text.push_str(" named ");
             text.push_str(&names.join(" or "));
         }
-        let labels = labels(at(&self.matched, "/selector"));
+        let labels = labels(at(&self.matched, &["selector"]));
         if !labels.is_empty() {
             text.push_str(" with ");
             text.push_str(&labels.join(", "));
@@ -181,25 +182,20 @@ impl Spec {
     }
 }
 
-/// The value at a JSON pointer; `null` where there is none.
-pub(super) fn at<'v>(value: &'v Value, pointer: &str) -> &'v Value {
-    value.pointer(pointer).unwrap_or(&Value::Null)
-}
-
 /// A label selector as kubectl writes it.
 fn labels(selector: &Value) -> Vec<String> {
     let plain = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let equal = at(selector, "/matchLabels")
+    let equal = at(selector, &["matchLabels"])
         .as_object()
         .into_iter()
         .flatten();
     let equal = equal.map(|(key, value)| format!("{key}={}", plain(value)));
-    let demands = at(selector, "/matchExpressions").as_array();
+    let demands = at(selector, &["matchExpressions"]).as_array();
     let demands = demands.into_iter().flatten().map(|demand| {
-        let key = plain(at(demand, "/key"));
-        let values = at(demand, "/values").as_array().into_iter().flatten();
+        let key = plain(at(demand, &["key"]));
+        let values = at(demand, &["values"]).as_array().into_iter().flatten();
         let values: Vec<String> = values.map(plain).collect();
-        match at(demand, "/operator").as_str() {
+        match at(demand, &["operator"]).as_str() {
             Some("In") => format!("{key} in ({})", values.join(", ")),
             Some("NotIn") => format!("{key} notin ({})", values.join(", ")),
             Some("Exists") => key,

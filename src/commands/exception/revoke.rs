@@ -6,10 +6,11 @@ use crate::cli::exception::RevokeArgs;
 use crate::cluster::objects;
 use crate::commands::cluster::{self, Connection};
 use crate::commands::{FINDINGS, OK, output};
+use crate::json::tree::at;
 use crate::policy::exception::ExceptionRules;
 
 use super::approve::{print, show};
-use super::record::{Record, at};
+use super::record::Record;
 
 /// Runs the command. It needs no confirmation: what is revoked can be approved again.
 ///
@@ -29,7 +30,7 @@ async fn revoke(args: &RevokeArgs, connection: &Connection) -> Result<u8, String
         let now = OffsetDateTime::now_utc();
         Record::of_cluster(held, &[ExceptionRules::default()], now)
     };
-    if at(&held.status, "/approval").is_null() {
+    if at(&held.status, &["approval"]).is_null() {
         output::say("it has no approval");
         print(args.output, &record(&held), "is not approved")?;
         return Ok(OK);

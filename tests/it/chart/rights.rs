@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{object, release, repository};
 
 /// One right: role, API group, resource, object's name or `any`, verb.
-type Right = [String; 5];
+pub(super) type Right = [String; 5];
 
 /// The ways to run it that differ in rights, as values and as the documentation calls them.
 const MODES: [(&str, &str); 3] = [
@@ -17,7 +17,7 @@ const MODES: [(&str, &str); 3] = [
 ];
 
 /// A table row of the page that gives rights in some mode.
-fn documented(mode: &str) -> Vec<Right> {
+pub(super) fn documented(mode: &str) -> Vec<Right> {
     let page = std::fs::read_to_string(repository().join("docs/rights.md")).unwrap();
     let mut rights = Vec::new();
     for line in page.lines() {

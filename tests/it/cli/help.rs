@@ -4,12 +4,13 @@ use insta::assert_snapshot;
 
 use super::{exit_code, run, session, stderr, stdout};
 
-const COMMANDS: [&[&str]; 14] = [
+const COMMANDS: [&[&str]; 15] = [
     &[],
     &["serve"],
     &["check"],
     &["review"],
     &["preview"],
+    &["doctor"],
     &["controls"],
     &["policy"],
     &["policy", "lint"],

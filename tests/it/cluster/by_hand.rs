@@ -1,6 +1,7 @@
 //! `make cluster`: the same bed, to try things by hand.
 
 use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::bed;
@@ -42,4 +43,39 @@ Ctrl-C stops and removes everything.
         std::thread::sleep(Duration::from_secs(1));
         assert!(tidegate.runs(0), "tidegate has ended");
     }
+}
+
+/// The same without tidegate and with a node, for `docs/guide.md`; used from another terminal.
+#[test]
+#[ignore = "runs until it is interrupted; `make cluster EMPTY=1` calls it"]
+fn an_empty_cluster_to_follow_the_guide_on() {
+    bed::inside_open(announce, |_| {
+        loop {
+            std::thread::sleep(Duration::from_secs(1));
+        }
+    });
+}
+
+fn announce(door: &bed::Door) {
+    let programs = bed::tool("kubectl");
+    let tidegate = Path::new(env!("CARGO_BIN_EXE_tidegate"));
+    println!(
+        "
+A Kubernetes cluster is running, with nothing in it. Its one node has the image of this source, which
+the chart names by default (and registry.example/tidegate:bed). Paste this into another terminal and
+follow docs/guide.md there, in the folder of this repository:
+
+  export KUBECONFIG={kubeconfig}
+  export PATH={kubectl}:{tidegate}:$PATH
+
+These have kubectl, helm (4) and helm3, and tidegate. Only pods of that image run. Logs of the pods and
+the API server's audit log are in {folder}.
+Ctrl-C stops and removes everything.
+",
+        kubeconfig = door.kubeconfig().display(),
+        kubectl = programs.parent().unwrap().display(),
+        tidegate = tidegate.parent().unwrap().display(),
+        folder = door.folder().display(),
+    );
+    std::io::stdout().flush().unwrap();
 }

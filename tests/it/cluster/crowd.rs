@@ -61,6 +61,7 @@ fn with_thousands_of_policies_and_exceptions_it_is_ready_and_a_change_is_in_forc
     let shop = tidegate.namespace("shop");
     bed.create_namespace("crowd", &[]);
     let empty = tidegate.resident_kb(0);
+    let there = tidegate.count(0, "tidegate_resources", &[]);
     let policies = make(&bed, EACH, |number| {
         let name = format!("n{number}");
         Call::post(POLICIES, &policy("crowd", &name, &enforce_baseline()))
@@ -69,7 +70,7 @@ fn with_thousands_of_policies_and_exceptions_it_is_ready_and_a_change_is_in_forc
         Call::post(exceptions("crowd"), &exception("crowd", number))
     });
     until("all are held", || {
-        tidegate.count(0, "tidegate_resources", &[]) == 2 * EACH
+        tidegate.count(0, "tidegate_resources", &[]) == there + 2 * EACH
     });
     let held = tidegate.resident_kb(0);
     let started = Instant::now();

@@ -25,14 +25,15 @@ pub(super) fn grant(bed: &Bed, namespace: &str, user: &str, rules: &Value) {
         .must(&Call::post(format!("{rbac}/rolebindings"), &binding));
 }
 
+/// Tests run side by side, and none may read the kubeconfig that another is writing.
+static WRITTEN: AtomicU32 = AtomicU32::new(0);
+
 /// A kubeconfig by which an administrator acts as `user` in these groups.
 pub(super) fn kubeconfig(bed: &Bed, user: &str, groups: &[&str]) -> PathBuf {
     let text = std::fs::read_to_string(bed.kubeconfig()).unwrap();
     let mut config: Value = serde_json::from_str(&text).unwrap();
     config["users"][0]["user"]["as"] = json!(user);
     config["users"][0]["user"]["as-groups"] = json!(groups);
-    // Tests run side by side, and none may read what another is writing.
-    static WRITTEN: AtomicU32 = AtomicU32::new(0);
     let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
     let path = bed.folder().join(format!("{user}-{number}.kubeconfig"));
     std::fs::write(&path, config.to_string()).unwrap();

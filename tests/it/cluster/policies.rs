@@ -75,7 +75,8 @@ pub(super) fn in_force(replicas: &[Direct], namespace: &str, verdict: &str) -> D
 
 #[test]
 fn a_change_is_in_force_on_every_replica_within_two_seconds_and_no_answer_is_a_mix() {
-    let bed = bed::shared();
+    // Alone: the generation is that of all policies of the bed.
+    let bed = bed::exclusive();
     let test = "polchange";
     let tidegate = bed
         .tidegate(test)
@@ -268,7 +269,8 @@ fn invalid(tidegate: &Tidegate<'_>, replica: usize, kind: &str) -> usize {
 
 #[test]
 fn a_policy_that_slips_past_broken_leaves_its_last_good_version_in_force_on_every_replica() {
-    let bed = bed::shared();
+    // Alone: the generation is that of all policies of the bed.
+    let bed = bed::exclusive();
     let test = "polbroken";
     let mut tidegate = bed
         .tidegate(test)

@@ -87,3 +87,39 @@ fn without_its_lease_a_replica_serves_and_waits() {
     );
     assert!(write(&tidegate, &name).is_ok());
 }
+
+#[test]
+fn while_the_api_server_is_away_the_certificate_stays_and_nobody_leads() {
+    let bed = bed::exclusive();
+    let tidegate = bed
+        .tidegate("away")
+        .certificates("own")
+        .namespace("shop", &[])
+        .start();
+    let name = tidegate.namespace("shop");
+    within(SOON, "a write goes through", || {
+        write(&tidegate, &name).is_ok()
+    });
+    let client = tidegate.as_api_server(None);
+    let stored = tidegate.stored_leaf();
+    let leads = || tidegate.metric(0, "tidegate_leader", &[]) > 0.5;
+    bed.kill_apiserver();
+    within(SOON, "it leads no longer", || {
+        let answer = client
+            .review_pod(&name, &bed::compliant_pod("web"))
+            .unwrap();
+        assert_eq!(answer.certificate, stored);
+        assert_eq!(tidegate.ops(0, "/readyz").unwrap().0, 200);
+        !leads()
+    });
+    bed.start_apiserver();
+    within(Duration::from_secs(30), "it leads again", leads);
+    within(SOON, "a write goes through again", || {
+        write(&tidegate, &name).is_ok()
+    });
+    assert_eq!(
+        tidegate.stored_leaf(),
+        stored,
+        "there was no reason for another"
+    );
+}
