@@ -171,9 +171,31 @@ impl Api {
         name: &str,
         patch: &Value,
     ) -> Result<Value, kube::Error> {
+        self.patch("application/json-patch+json", list, name, patch)
+            .await
+    }
+
+    /// Changes an object by a merge patch (RFC 7386).
+    pub(super) async fn merge_patch(
+        &self,
+        list: &str,
+        name: &str,
+        patch: &Value,
+    ) -> Result<Value, kube::Error> {
+        self.patch("application/merge-patch+json", list, name, patch)
+            .await
+    }
+
+    async fn patch(
+        &self,
+        kind: &str,
+        list: &str,
+        name: &str,
+        patch: &Value,
+    ) -> Result<Value, kube::Error> {
         let request = http::Request::patch(format!("{list}/{name}?fieldManager={MANAGER}"))
             .header(ACCEPT, "application/json")
-            .header(CONTENT_TYPE, "application/json-patch+json")
+            .header(CONTENT_TYPE, kind)
             .body(patch.to_string().into_bytes())
             .map_err(kube::Error::HttpError)?;
         self.call(request).await

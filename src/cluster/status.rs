@@ -15,10 +15,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::Client;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::facts::{Fact, Labels};
 use crate::policy::selection::Place;
@@ -36,18 +35,14 @@ use super::wire::{code, explain};
 const ROUND: Duration = Duration::from_secs(5);
 /// Changes that come together are written in one round.
 const SETTLE: Duration = Duration::from_millis(100);
-/// The longest one write may take.
-const WRITE_LIMIT: Duration = Duration::from_secs(10);
 /// The pause between two writes: at most fifty a second.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// What the statuses are worked out from, and where they go.
 pub struct StatusWriter {
-    /// The API server.
-    pub client: Client,
     /// What is held and in force.
     pub store: Arc<Store>,
-    /// The cluster, for its namespaces.
+    /// The API server, and its namespaces.
     pub cluster: Arc<super::Cluster>,
     /// What this replica counted.
     pub usage: Arc<Usage>,
@@ -83,10 +78,10 @@ impl StatusWriter {
             pending.merge(self.usage.take());
             leading.borrow_and_update();
             if leadership.leading_since().is_some() {
-                pending.merge(self.exchange.collect(&self.client).await);
+                pending.merge(self.exchange.collect(self.cluster.api()).await);
                 leadership.while_leading(self.round(&mut pending)).await;
             } else {
-                self.exchange.leave(&self.client, &mut pending).await;
+                self.exchange.leave(self.cluster.api(), &mut pending).await;
             }
             tokio::select! {
                 changed = revisions.changed() => if changed.is_err() { return },
@@ -127,28 +122,21 @@ impl StatusWriter {
             {"op": "test", "path": "/metadata/resourceVersion", "value": change.resource_version},
             {"op": "add", "path": "/status", "value": change.status},
         ]);
-        let path = format!("{}/status?fieldManager=tidegate", change.key.path());
-        let request = http::Request::patch(path)
-            .header("Content-Type", "application/json-patch+json")
-            .body(change_of_status.to_string().into_bytes());
-        let Ok(request) = request else {
-            return false;
-        };
         let kind = change.key.kind.as_str();
         let name = visible(&change.key.name);
-        match timeout(WRITE_LIMIT, self.client.request::<Value>(request)).await {
-            Ok(Ok(_)) => true,
+        let api = self.cluster.api();
+        match api
+            .json_patch(&change.key.path(), "status", &change_of_status)
+            .await
+        {
+            Ok(_) => true,
             // It was changed or deleted meanwhile; the next round sees it as it is then.
-            Ok(Err(error)) if matches!(code(&error), Some(404 | 409 | 422)) => {
+            Err(error) if matches!(code(&error), Some(404 | 409 | 422)) => {
                 tracing::debug!(kind, %name, error = %explain(&error), "a status is written later");
                 false
             }
-            Ok(Err(error)) => {
+            Err(error) => {
                 tracing::warn!(kind, %name, error = %explain(&error), "cannot write a status");
-                false
-            }
-            Err(_elapsed) => {
-                tracing::warn!(kind, %name, "writing a status took too long");
                 false
             }
         }

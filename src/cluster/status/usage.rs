@@ -8,14 +8,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kube::Client;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::cluster::ObjectName;
-use crate::cluster::wire::{code, explain};
+use crate::cluster::wire::explain;
+use crate::cluster::{Api, ObjectName};
 use crate::json::tree::at;
 use crate::report::text;
 use crate::server::usage::{Counts, Use};
@@ -30,7 +29,8 @@ const KEY_LIMIT: usize = 63;
 /// The Lease as a place to leave counts.
 #[derive(Clone, Debug)]
 pub struct Exchange {
-    path: String,
+    leases: String,
+    name: String,
     key: String,
 }
 
@@ -55,20 +55,21 @@ impl Exchange {
             .unwrap_or(holder)
             .trim_matches(['-', '.']);
         Exchange {
-            path: format!(
-                "/apis/coordination.k8s.io/v1/namespaces/{}/leases/{}",
-                lease.namespace, lease.name
+            leases: format!(
+                "/apis/coordination.k8s.io/v1/namespaces/{}/leases",
+                lease.namespace
             ),
+            name: lease.name.clone(),
             key: format!("{PREFIX}{name}"),
         }
     }
 
     /// Leaves what is pending for the leader, unless it has not taken the last counts yet.
-    pub async fn leave(&self, client: &Client, pending: &mut Counts) {
+    pub async fn leave(&self, api: &Api, pending: &mut Counts) {
         if pending.is_empty() {
             return;
         }
-        let waiting = match self.annotations(client).await {
+        let waiting = match self.annotations(api).await {
             Ok(annotations) => annotations.contains_key(&self.key),
             Err(_) => true,
         };
@@ -80,19 +81,18 @@ impl Exchange {
             return;
         };
         let patch = json!({"metadata": {"annotations": {&self.key: text}}});
-        match self
-            .patch(client, "application/merge-patch+json", &patch)
-            .await
-        {
-            Ok(()) => *pending = left,
-            Err(why) => tracing::debug!(%why, "counts of uses are handed over later"),
+        match api.merge_patch(&self.leases, &self.name, &patch).await {
+            Ok(_) => *pending = left,
+            Err(error) => {
+                tracing::debug!(error = %explain(&error), "counts of uses are handed over later");
+            }
         }
     }
 
     /// Takes away what the other replicas left.
-    pub async fn collect(&self, client: &Client) -> Counts {
+    pub async fn collect(&self, api: &Api) -> Counts {
         let mut counts = Counts::default();
-        let Ok(annotations) = self.annotations(client).await else {
+        let Ok(annotations) = self.annotations(api).await else {
             return counts;
         };
         for (key, text) in annotations
@@ -107,11 +107,8 @@ impl Exchange {
                 {"op": "test", "path": path, "value": text},
                 {"op": "remove", "path": path},
             ]);
-            if self
-                .patch(client, "application/json-patch+json", &taking)
-                .await
-                .is_ok()
-            {
+            let taken = api.json_patch(&self.leases, &self.name, &taking).await;
+            if taken.is_ok() {
                 let lines: Lines = serde_json::from_str(text).unwrap_or_default();
                 counts.merge(lines.counts());
             }
@@ -119,29 +116,13 @@ impl Exchange {
         counts
     }
 
-    async fn annotations(&self, client: &Client) -> Result<BTreeMap<String, String>, String> {
-        let request = http::Request::get(&self.path)
-            .body(Vec::new())
-            .map_err(|error| error.to_string())?;
-        let lease: Value = match client.request(request).await {
-            Ok(lease) => lease,
-            Err(error) if code(&error) == Some(404) => Value::Null,
-            Err(error) => return Err(explain(&error)),
-        };
+    async fn annotations(&self, api: &Api) -> Result<BTreeMap<String, String>, kube::Error> {
+        let lease = api.get(&self.leases, &self.name).await?.unwrap_or_default();
         let annotations = at(&lease, &["metadata", "annotations"]).as_object();
         let annotations = annotations.into_iter().flatten();
         Ok(annotations
             .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
             .collect())
-    }
-
-    async fn patch(&self, client: &Client, kind: &str, patch: &Value) -> Result<(), String> {
-        let request = http::Request::patch(format!("{}?fieldManager=tidegate", self.path))
-            .header("Content-Type", kind)
-            .body(patch.to_string().into_bytes())
-            .map_err(|error| error.to_string())?;
-        let done = client.request::<Value>(request).await;
-        done.map(|_| ()).map_err(|error| explain(&error))
     }
 }
 

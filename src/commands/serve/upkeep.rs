@@ -108,7 +108,6 @@ impl Upkeep {
             return;
         };
         let writer = StatusWriter {
-            client: cluster.client().clone(),
             store: Arc::clone(store),
             cluster: Arc::clone(cluster),
             usage,
