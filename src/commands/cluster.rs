@@ -1,5 +1,6 @@
 //! What commands that ask a cluster have in common: the connection, and the policies found there.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kube::Client;
@@ -126,19 +127,25 @@ fn in_its_place(held: &Held) -> &'static str {
     }
 }
 
+/// A `ConfigMap` of the chart.
+#[derive(Deserialize)]
+pub(super) struct ConfigMap {
+    pub(super) metadata: ConfigMapMeta,
+    #[serde(default)]
+    pub(super) data: Option<BTreeMap<String, String>>,
+}
+
+/// Its metadata.
+#[derive(Deserialize)]
+pub(super) struct ConfigMapMeta {
+    pub(super) name: String,
+    pub(super) namespace: String,
+    #[serde(default)]
+    pub(super) labels: BTreeMap<String, String>,
+}
+
 /// The policies that charts brought as files.
 async fn chart_policies(client: &Client, pace: &Pace, found: &mut Found) -> Result<(), ReadError> {
-    #[derive(Deserialize)]
-    struct ConfigMap {
-        metadata: Meta,
-        #[serde(default)]
-        data: Option<std::collections::BTreeMap<String, String>>,
-    }
-    #[derive(Deserialize)]
-    struct Meta {
-        name: String,
-        namespace: String,
-    }
     let pages = Pages::new("/api/v1/configmaps").labelled(CHART_POLICY);
     for object in pages.all(client, pace).await? {
         let Ok(map) = serde_json::from_str::<ConfigMap>(object.get()) else {

@@ -1,11 +1,10 @@
 //! What was installed, as the chart recorded it.
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use crate::cluster::drift::installed_configuration;
 use crate::cluster::pages::Pages;
-use crate::commands::cluster::Connection;
+use crate::commands::cluster::{ConfigMap, Connection};
 
 /// By this label the `ConfigMap` with the installed configuration is found.
 const LABEL: &str = "tidegate.dev/config=installed";
@@ -32,19 +31,6 @@ pub(super) async fn find(
     connection: &Connection,
     namespace: Option<&str>,
 ) -> Result<Vec<Installation>, String> {
-    #[derive(Deserialize)]
-    struct ConfigMap {
-        metadata: Meta,
-        #[serde(default)]
-        data: Option<std::collections::BTreeMap<String, String>>,
-    }
-    #[derive(Deserialize)]
-    struct Meta {
-        name: String,
-        namespace: String,
-        #[serde(default)]
-        labels: std::collections::BTreeMap<String, String>,
-    }
     let path = match namespace {
         Some(namespace) => format!("/api/v1/namespaces/{namespace}/configmaps"),
         None => "/api/v1/configmaps".to_owned(),
